@@ -1,0 +1,36 @@
+"""What is told to log, ledger, metrics and hooks: constant names, plain fields, never a secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+EventName: TypeAlias = Literal[
+    "rotated",
+    "rotation_rejected",
+    "store_failed",
+    "failing",
+    "latched",
+    "recovered",
+    "expiring",
+    "expired",
+    "secret_expiring",
+    "grant_unknown",
+    "foreign_change",
+    "clock_skew",
+    "reloaded",
+    "reload_refused",
+    "started",
+    "stopped",
+]
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+Field: TypeAlias = str | int | float | bool | None | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened. `fields` are named as in docs/reference/events.md; `job` is `""` for the daemon's own."""
+
+    name: EventName
+    level: Level = "info"
+    job: str = ""
+    fields: Mapping[str, Field] = field(default_factory=dict)

@@ -1,0 +1,193 @@
+"""The words of refresher as values: frozen, keyword-only, checked where they are made.
+
+Times are aware datetimes in UTC, spans are timedeltas; bare seconds exist only at the borders.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+
+from refresher.core.secret import Secret
+
+GrantName: TypeAlias = Literal["client_credentials", "password", "refresh_token"]
+ClientAuth: TypeAlias = Literal["basic", "basic_raw", "post"]
+ReferenceKind: TypeAlias = Literal["vault", "file", "credential", "env"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Reference:
+    """Where a secret stands.
+
+    `vault`: `target` is `mount/path` as the vault CLI takes it, `field` the member, `cluster` a name or `""` for
+    the default one. `file`: an absolute path. `credential`: a systemd credential's name. `env`: a variable's name.
+    """
+
+    kind: ReferenceKind
+    target: str
+    field: str = ""
+    cluster: str = ""
+
+    def __str__(self) -> str:
+        cluster = f"{self.cluster}:" if self.cluster else ""
+        return f"{self.kind}:{cluster}{self.target}" + (f"#{self.field}" if self.field else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Location:
+    """A secret's place in Vault: the name of the cluster (`""`: the default one), the mount, the path below it."""
+
+    cluster: str = ""
+    mount: str
+    path: str
+
+    def __str__(self) -> str:
+        cluster = f"{self.cluster}:" if self.cluster else ""
+        return f"{cluster}{self.mount}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """`renew_before`: a duration, or a share of the lifetime (0 < share < 1). One of the two is set."""
+
+    duration: timedelta | None = None
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseMap:
+    """Where a reply that is not RFC 6749 keeps its members; `None` means the usual names."""
+
+    access_token: str | None = None
+    expires_in: str | None = None
+    expires_in_unit: Literal["s", "ms"] = "s"
+    error: str | None = None
+    error_ok: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One OAuth client at one provider, kept fresh at one or more Vault paths.
+
+    `token_url` is whole (environment and base_url are resolved). `refreshes`: a refresh token in an answer is used
+    between full grants. `lifetime`: what to assume when the provider states none. `params`: extra form members.
+    """
+
+    name: str
+    provider: str
+    token_url: str
+    grant: GrantName
+    client_auth: ClientAuth
+    client_id: str
+    client_secret: Reference | None = None
+    username: str | None = None
+    password: Reference | None = None
+    refresh_token: Reference | None = None
+    scope: tuple[str, ...] = ()
+    require_scope: tuple[str, ...] = ()
+    params: tuple[tuple[str, str], ...] = ()
+    renew_before: Margin | None = None
+    lifetime: timedelta | None = None
+    refreshes: bool = False
+    revokes_previous: bool = False
+    response: ResponseMap = field(default_factory=ResponseMap)
+    keep: tuple[str, ...] = ()
+    adopt: bool = False
+    destinations: tuple[Location, ...]
+    state: Location
+
+    @property
+    def irreplaceable(self) -> bool:
+        """Whether its grant is spent by using it, or a new token kills the old one (design: words)."""
+        return self.grant == "refresh_token" or self.refreshes or self.revokes_previous
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What the provider issued, normalised.
+
+    `issued_at` is when the request was *sent*; `expires_in` whole seconds from then, `None` when nobody says.
+    `extras` holds the other members of the reply that were text (id_token and the like), for a job's `keep`.
+    """
+
+    access_token: Secret
+    token_type: str = "Bearer"  # noqa: S105  # a scheme's name
+    issued_at: datetime
+    expires_in: int | None
+    refresh_token: Secret | None = None
+    scope: tuple[str, ...] | None = None
+    extras: Mapping[str, Secret] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """The provider issued a token."""
+
+    token: Token
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The provider issued nothing that can be used; `error` is a code, never free text."""
+
+    kind: Literal["permanent", "transient", "malformed"]
+    error: str
+    status: int = 0
+    retry_after: int | None = None
+
+
+Verdict: TypeAlias = Granted | Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One request as it goes on the wire. `body` and header values may hold secrets: its repr shows neither."""
+
+    method: str = "POST"
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpResponse:
+    """One reply as it came: header names in lower case, repeats kept, the body not decompressed.
+
+    `truncated`: the body was longer than the wire's limit and reading stopped there.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    truncated: bool = False
+
+    def header(self, name: str) -> tuple[str, ...]:
+        """Return every value of the header `name` (lower case), in order."""
+        return tuple(value for key, value in self.headers if key == name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A Vault secret that is there. `version` is `None` on KV v1; members keep their names."""
+
+    version: int | None
+    data: Mapping[str, Secret]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    deletion_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A Vault secret that is not there: never written (`version` 0), or its newest version deleted (that version)."""
+
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A write that Vault acknowledged."""
+
+    version: int | None
+    deletion_time: datetime | None = None

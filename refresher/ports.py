@@ -1,0 +1,75 @@
+"""What the walk needs of the world, as Protocols.
+
+Each has one real implementation and one fake in tests/fakes; one contract suite runs on both.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from refresher.core.events import Event
+from refresher.core.model import Absent, Found, HttpRequest, HttpResponse, Location, Reference, Written
+from refresher.core.secret import Secret
+
+
+class Clock(Protocol):
+    """The one reader of time."""
+
+    def now(self) -> datetime:
+        """Return the wall clock's time, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never jumps."""
+
+    async def sleep(self, span: timedelta) -> None:
+        """Wait for `span` on the monotonic clock."""
+
+
+class Http(Protocol):
+    """The wire: one request, one total deadline, one size limit, no redirect, no proxy from the environment."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send `request` and return the reply whatever its status; raise TransportError when there is none."""
+
+
+class SecretStore(Protocol):
+    """One cluster's key-value secrets, v1 or v2. Every method raises a StoreError subclass and nothing else."""
+
+    async def read(self, place: Location) -> Found | Absent:
+        """Read the current version."""
+
+    async def write(self, place: Location, data: Mapping[str, Secret], *, cas: int | None) -> Written:
+        """Write by check-and-set: `cas` is the version that must be current (0: none), `None` on KV v1 only.
+
+        An ambiguous end repeats the identical write; a mismatch whose content is ours counts as done.
+        """
+
+    async def prove(self, place: Location) -> None:
+        """Show that `place` takes writes, by a write with an impossible `cas`: no version is burned."""
+
+
+class References(Protocol):
+    """Reads what secret references stand for."""
+
+    async def resolve(self, wanted: Mapping[str, Reference]) -> Mapping[str, Secret]:
+        """Read each reference afresh, one read per path; raise UnreadableReferenceError or StoreError."""
+
+
+class Scheduler(Protocol):
+    """The bell: says which jobs are due. Only relative delays cross this port; a wake-up is a hint."""
+
+    def schedule(self, name: str, delay: timedelta) -> None:
+        """Ring for `name` after `delay`; a later call replaces an earlier one."""
+
+    def cancel(self, name: str) -> None:
+        """Forget `name`."""
+
+    async def due(self) -> tuple[str, ...]:
+        """Wait until something is due and return its names, each once, at most 100 at a time."""
+
+
+class Sink(Protocol):
+    """Is told of what happened. It never steers: an exception from it is dropped."""
+
+    def tell(self, event: Event) -> None:
+        """Take note of `event` without blocking."""
