@@ -1,0 +1,238 @@
+"""The wire: one request, one total deadline, one size limit.
+
+Rules of this module:
+- It is the only one that knows httpx (the interface) and aiohttp (the connection pool below it, whose cost stays
+  flat however many hosts there are).
+- Nothing of the environment steers it: no proxy, no .netrc, no key log, no cookie kept, no redirect followed.
+- No connection goes to a link-local, multicast or unspecified address, whatever name led there: the address is
+  checked where the socket is made, after the name was resolved.
+- Bodies are handed on as they came, not decompressed: whoever judges them sets the limits.
+- Every foreign exception becomes a TransportError by one table. Its text never crosses over: it may quote a secret.
+"""
+
+import asyncio
+import functools
+import http.cookiejar
+import ipaddress
+import socket
+import ssl
+from contextvars import ContextVar
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+import refresher
+from refresher.core.errors import ConfigError, Mistake, TransportError
+from refresher.core.model import HttpRequest, HttpResponse
+
+MAX_BODY: Final = 1024 * 1024
+"""Bytes of a body that are read, the cap of a token reply."""
+
+_HEADERS: Final = (
+    ("user-agent", f"refresher/{refresher.__version__}"),
+    ("accept", "application/json"),
+    ("accept-encoding", "identity"),
+)
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class ForbiddenAddressError(OSError):
+    """A name led to an address that no request may go to."""
+
+
+# The first row that fits the exception, or what it was raised from, tells why; the last fits everything.
+WHY: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
+    ((ForbiddenAddressError,), "a link-local, multicast or unspecified address"),
+    ((ssl.SSLCertVerificationError, ssl.CertificateError), "TLS: certificate not trusted"),
+    ((aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch), "TLS: certificate not trusted"),
+    ((ssl.SSLError, aiohttp.ClientSSLError), "TLS: no handshake"),
+    ((aiohttp.ClientConnectorDNSError, socket.gaierror), "name not found"),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), "not an http or https URL"),
+    ((httpx.InvalidURL, httpx.UnsupportedProtocol), "not an http or https URL"),
+    ((ConnectionRefusedError,), "connection refused"),
+    ((ConnectionError, aiohttp.ServerDisconnectedError, httpx.CloseError), "connection lost"),
+    ((aiohttp.ServerTimeoutError, TimeoutError), "connection timed out"),
+    ((aiohttp.ClientConnectorError,), "no connection"),
+    ((aiohttp.ClientPayloadError,), "the reply broke off"),
+    ((aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError), "not HTTP"),
+    ((httpx.ProtocolError, httpx.DecodingError), "not HTTP"),
+    ((httpx.TimeoutException,), "connection timed out"),
+    ((aiohttp.ClientConnectionError, httpx.NetworkError, OSError), "connection failed"),
+    ((Exception,), "the request failed"),
+)
+
+
+class _Progress:
+    """Whether a request of ours had a connection: from then on it may have reached the server."""
+
+    __slots__ = ("connected",)
+
+    def __init__(self) -> None:
+        self.connected = False
+
+
+_progress: ContextVar[_Progress] = ContextVar("_progress")
+
+
+class Wire:
+    """One pool of connections to any number of hosts. Use it on one event loop and close it there.
+
+    `deadline` spans the whole exchange: name, connection, TLS, request, the last byte of the reply. `keepalive`:
+    how long an idle connection is kept; zero closes each after its reply, so that no request meets a dead one.
+    `ca_file`: PEM certificates to trust instead of the system's. Raises ConfigError when they can't be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        deadline: timedelta,
+        keepalive: timedelta,
+        max_body: int = MAX_BODY,
+        ca_file: Path | None = None,
+        connections: int = 100,
+    ) -> None:
+        self._deadline = deadline.total_seconds()
+        self._keepalive = keepalive.total_seconds()
+        self._max_body = max_body
+        self._tls = _tls_context(ca_file, ca_file and _stamp(ca_file))
+        self._connections = connections
+        self._client = httpx.AsyncClient(
+            transport=AiohttpTransport(verify=self._tls, trust_env=False, client=self._session),
+            headers=_HEADERS,
+            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=())),
+            follow_redirects=False,
+            timeout=None,  # noqa: S113  # `send` holds one deadline over the whole exchange
+            trust_env=False,
+        )
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send `request` and return the reply whatever its status; raise TransportError when there is none."""
+        progress = _Progress()
+        token = _progress.set(progress)
+        limit = asyncio.timeout(self._deadline)
+        try:
+            _check_headers(request)
+            async with limit:
+                return await self._exchange(request)
+        except TransportError:
+            raise
+        except Exception as error:  # noqa: BLE001  # nothing foreign may pass: the table's last row takes it
+            if limit.expired():
+                why = f"no whole reply within {self._deadline:g} s"
+                raise TransportError("deadline", why, sent=progress.connected) from None
+            raise TransportError("transport", why_of(error), sent=progress.connected) from None
+        finally:
+            _progress.reset(token)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def _exchange(self, request: HttpRequest) -> HttpResponse:
+        stream = self._client.stream(request.method, request.url, headers=request.headers, content=request.body or None)
+        async with stream as reply:
+            headers = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.headers.raw)
+            body = bytearray()
+            truncated = _declared_length(reply) > self._max_body
+            if not truncated:
+                async for chunk in reply.aiter_raw():
+                    body += chunk
+                    truncated = len(body) > self._max_body
+                    if truncated:
+                        break
+            return HttpResponse(
+                status=reply.status_code,
+                headers=headers,
+                body=bytes(body[: self._max_body]),
+                truncated=truncated,
+            )
+
+    def _session(self) -> aiohttp.ClientSession:
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(_note_connection)
+        trace.on_connection_reuseconn.append(_note_connection)
+        kept = {"keepalive_timeout": self._keepalive} if self._keepalive else {"force_close": True}
+        connector = aiohttp.TCPConnector(ssl=self._tls, limit=self._connections, socket_factory=_guarded_socket, **kept)
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(),
+            trace_configs=[trace],
+            trust_env=False,
+        )
+
+
+def why_of(error: BaseException) -> str:
+    """Tell in words of ours why the wire failed."""
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None and cause not in chain:
+        chain.append(cause)
+    return next(why for kinds, why in WHY if any(isinstance(link, kinds) for link in chain))
+
+
+def is_forbidden(address: str) -> bool:
+    """Whether no request may go to this IP address: link-local (cloud metadata), multicast, unspecified.
+
+    IPv4 in IPv6 clothes (mapped, NAT64, 6to4) is judged as the IPv4 address that it leads to.
+    """
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        embedded = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            embedded = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+        ip = embedded or ip
+    return ip.is_link_local or ip.is_multicast or ip.is_unspecified
+
+
+def _guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, address = info
+    if is_forbidden(str(address[0])):
+        raise ForbiddenAddressError
+    return socket.socket(family, kind, protocol)
+
+
+async def _note_connection(_session: object, _context: object, _params: object) -> None:
+    _progress.get().connected = True
+
+
+def _check_headers(request: HttpRequest) -> None:
+    """Refuse what no header may hold before a library does so, quoting it."""
+    for name, value in request.headers:
+        if not all(text.isascii() and text.isprintable() for text in (name, value)):
+            raise TransportError("transport", "a header holds a character that no header may hold", sent=False)
+
+
+def _declared_length(reply: httpx.Response) -> int:
+    declared = reply.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else 0
+
+
+def _stamp(path: Path) -> int:
+    """Return the file's time of change, so that a renewed file makes a new context (0: there is none)."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(maxsize=16)
+def _tls_context(ca_file: Path | None, _stamped: int | None) -> ssl.SSLContext:
+    """Make the context that all wires with the same trust share: making one costs as much as a hundred requests.
+
+    Not `ssl.create_default_context`: that one writes a key log where SSLKEYLOGFILE says.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is None:
+        context.load_default_certs()
+        return context
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError:
+        message = "cannot be read as certificates in PEM form; mend ca_file or the file's mode"
+        raise ConfigError((Mistake(file=str(ca_file), table="", key="", message=message),)) from None
+    return context
