@@ -23,12 +23,12 @@ EventName: TypeAlias = Literal[
     "stopped",
 ]
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
-Field: TypeAlias = str | int | float | bool | None | tuple[str, ...]
+Field: TypeAlias = str | int | float | bool | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened. `fields` are named as in docs/reference/events.md; `job` is `""` for the daemon's own."""
+    """One thing that happened; `job` is `""` for the daemon's own. docs/reference/events.md names the fields."""
 
     name: EventName
     level: Level = "info"

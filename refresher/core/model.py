@@ -56,11 +56,16 @@ class Margin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseMap:
-    """Where a reply that is not RFC 6749 keeps its members; `None` means the usual names."""
+    """Where a reply that is not RFC 6749 keeps its members; `None` means the usual names.
+
+    A name is one of the reply's top members, or a path into it (`data.token`); members without a name here are looked
+    for beside the access token. `error_ok`: values of `error` that mean success.
+    """
 
     access_token: str | None = None
     expires_in: str | None = None
     expires_in_unit: Literal["s", "ms"] = "s"
+    scope: str | None = None
     error: str | None = None
     error_ok: tuple[str | int, ...] = ()
 
@@ -130,12 +135,17 @@ class Granted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """The provider issued nothing that can be used; `error` is a code, never free text."""
+    """The provider issued nothing that can be used; `error` is a code, never free text.
+
+    `retry_after`: whole seconds, 1 to 3600, for `transient` alone. `refresh_token`: one that came with an answer whose
+    access token can't be used (scope too narrow, a type that is not bearer, malformed): the one sent may be spent.
+    """
 
     kind: Literal["permanent", "transient", "malformed"]
     error: str
     status: int = 0
     retry_after: int | None = None
+    refresh_token: Secret | None = None
 
 
 Verdict: TypeAlias = Granted | Rejected

@@ -1,0 +1,130 @@
+"""How one walk of one job ended, and the events that tell of it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from refresher.core.backoff import MALFORMED_ALERT
+from refresher.core.events import Event, EventName, Field, Level
+from refresher.core.model import Job, Location
+from refresher.core.policy import Held, Trouble
+from refresher.core.published import stamp
+
+OutcomeName: TypeAlias = Literal[
+    "rotated", "fresh", "rejected_permanent", "rejected_transient", "rejected_malformed", "store_failed", "halted"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One walk's end. `error` is a code; `store_down`: Vault could not be reached at all; `details` go to the log."""
+
+    job: str
+    outcome: OutcomeName
+    reason: str
+    error: str | None = None
+    http_status: int | None = None
+    retry_after: int | None = None
+    expires_at: datetime | None = None
+    renew_at: datetime | None = None
+    destinations: tuple[tuple[Location, int | None], ...] = ()
+    duration: timedelta = timedelta()
+    store_down: bool = False
+
+    @property
+    def well(self) -> bool:
+        """Whether readers are served as promised."""
+        return self.outcome in ("rotated", "fresh")
+
+    def as_json(self) -> dict[str, object]:
+        """Return the object that `once --json` prints."""
+        return {
+            "job": self.job,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "error": self.error,
+            "http_status": self.http_status,
+            "retry_after": self.retry_after,
+            "expires_at": None if self.expires_at is None else stamp(self.expires_at),
+            "renew_at": None if self.renew_at is None else stamp(self.renew_at),
+            "destinations": [{"path": str(place), "version": version} for place, version in self.destinations],
+            "duration_ms": round(self.duration / timedelta(milliseconds=1)),
+        }
+
+
+def tell_rotated(outcome: Outcome, before: Trouble | None, details: dict[str, Field]) -> tuple[Event, ...]:
+    """Return the event of a rotation that succeeded, and that the job recovered where it had been in trouble."""
+    rotated = Event(name="rotated", job=outcome.job, fields=_fields(outcome) | details)
+    if before is None or before.kind == "store":  # an outage of Vault is told once, for all jobs
+        return (rotated,)
+    fields: dict[str, Field] = {"error": before.error, "failures": before.count, "since": stamp(before.since)}
+    return (Event(name="recovered", job=outcome.job, fields=fields), rotated)
+
+
+def tell_failed(
+    outcome: Outcome, before: Trouble | None, after: Trouble, details: dict[str, Field]
+) -> tuple[Event, ...]:
+    """Return the one event of a failed walk: loud when the state changes, a debug line when it is the same again."""
+    name, level = _alert(outcome, before, after)
+    fields = _fields(outcome) | details | {"failures": after.count}
+    return (Event(name=name, level=level, job=outcome.job, fields=fields),)
+
+
+def tell_crashed(job: str, error: BaseException, trouble: Trouble) -> Event:
+    """Return the alert of a walk that raised what it should not: the type and the place, never the text."""
+    trace, where = error.__traceback__, ""
+    while trace is not None:
+        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    fields: dict[str, Field] = {"error": "internal", "type": trouble.error, "where": where, "failures": trouble.count}
+    return Event(name="failing", level="error" if trouble.count == 1 else "debug", job=job, fields=fields)
+
+
+def deleted_early(job: str, place: Location, when: datetime) -> Event:
+    """Return the alert that Vault will delete what was just written before the token expires."""
+    why = "Vault deletes this version before the token expires: lift delete_version_after of the mount or the path"
+    fields: dict[str, Field] = {"error": "deleted_early", "path": str(place), "deletion_time": stamp(when), "why": why}
+    return Event(name="store_failed", level="error", job=job, fields=fields)
+
+
+def unmanaged(job: Job) -> Event:
+    """Return the alert that something stands at a path that was never ours, so that it is not touched."""
+    paths = tuple(str(place) for place in job.destinations)
+    why = "a secret that refresher did not write stands here: choose another path, or set adopt = true once"
+    fields: dict[str, Field] = {"error": "unmanaged", "path": paths[0] if len(paths) == 1 else paths, "why": why}
+    return Event(name="latched", level="error", job=job.name, fields=fields)
+
+
+def foreign_change(job: str, place: Location, held: Held) -> Event:
+    """Return the alert that somebody else wrote to a path that is ours."""
+    fields: dict[str, Field] = {"path": str(place), "version": held.version}
+    if held.expires_at is not None:
+        fields["honoured_until"] = stamp(held.expires_at)
+    return Event(name="foreign_change", level="error", job=job, fields=fields)
+
+
+def _alert(outcome: Outcome, before: Trouble | None, after: Trouble) -> tuple[EventName, Level]:
+    same = before is not None and (before.kind, before.error) == (after.kind, after.error)
+    match after.kind:
+        case "internal":
+            return "failing", "debug" if same else "error"
+        case "store":
+            return "store_failed", "debug" if same or outcome.store_down else "error"
+        case "permanent":
+            return ("rotation_rejected", "debug") if same else ("latched", "error")
+        case "malformed" if after.count == MALFORMED_ALERT:
+            return "failing", "error"
+        case "malformed":
+            return "rotation_rejected", "debug" if same else "warning"
+        case "transient":
+            return ("rotation_rejected", "debug") if same else ("failing", "warning")
+
+
+def _fields(outcome: Outcome) -> dict[str, Field]:
+    """Return the outcome as log fields; empty ones are left out."""
+    shown = outcome.as_json()
+    del shown["job"], shown["destinations"]
+    fields: dict[str, Field] = {name: value for name, value in shown.items() if isinstance(value, str | int)}
+    paths = tuple(str(place) for place, _ in outcome.destinations)
+    return fields | {"path": paths[0] if len(paths) == 1 else paths}

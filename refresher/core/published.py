@@ -1,0 +1,121 @@
+"""The two Vault secrets of a job: what readers find at its path, and its state record, which readers must not read.
+
+Every value is text (Vault loses digits of large numbers). Times are whole seconds, rounded down.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from refresher.core.model import Absent, Found, Job, Token
+from refresher.core.policy import Held
+from refresher.core.secret import Secret
+
+
+def mark(instance: str) -> str:
+    """Return the value of `managed_by` that says: this path is kept by that instance of refresher."""
+    return f"refresher/{instance}"
+
+
+def stamp(moment: datetime) -> str:
+    """Return RFC 3339 in UTC, whole seconds: `2026-11-21T10:00:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def unstamp(text: str) -> datetime | None:
+    """Return the moment that `text` states (RFC 3339), None when it states none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def expiry(token: Token, job: Job) -> datetime | None:
+    """Return when `token` ends: by the provider's word, else by the job's `lifetime`, else None. Whole seconds."""
+    lifetime = timedelta(seconds=token.expires_in) if token.expires_in is not None else job.lifetime
+    if lifetime is None:
+        return None
+    try:
+        return (token.issued_at.astimezone(UTC) + lifetime).replace(microsecond=0)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC, microsecond=0)
+
+
+def data_of(token: Token, job: Job, instance: str) -> Mapping[str, Secret]:
+    """Return the KV data that readers find (design: jobs.toml, "a secret as readers find it")."""
+    ends = expiry(token, job)
+    scope = token.scope if token.scope is not None else job.scope
+    kept = {name: token.extras[name] for name in job.keep if name in token.extras}
+    plain = {
+        "token_type": token.token_type,
+        "issued_at": stamp(token.issued_at),
+        "scope": " ".join(scope),
+        "job": job.name,
+        "managed_by": mark(instance),
+    }
+    if ends is not None:
+        plain |= {"expires_at": stamp(ends), "expires_at_unix": str(int(ends.timestamp()))}
+    return kept | {name: Secret(text) for name, text in plain.items()} | {"access_token": token.access_token}
+
+
+def held_in(secret: Found | Absent, job: Job, instance: str) -> Held | None:
+    """Return what a destination holds, as facts; a stranger's secret is read the same way, without the mark."""
+    if isinstance(secret, Absent):
+        return None
+    text = {name: secret.data[name].reveal() for name in ("issued_at", "expires_at") if name in secret.data}
+    expires_at = unstamp(text.get("expires_at", ""))
+    if expires_at is None and "expires_at_unix" in secret.data:
+        expires_at = _epoch(secret.data["expires_at_unix"].reveal())
+    ours = bears_mark(secret, job.name, instance)
+    if ours and not secret.data.get("access_token"):
+        return None
+    return Held(version=secret.version, issued_at=unstamp(text.get("issued_at", "")), expires_at=expires_at, ours=ours)
+
+
+def bears_mark(secret: Found, job: str, instance: str) -> bool:
+    """Whether the data, or the secret's custom metadata, says that this instance keeps it for `job`."""
+    in_data = {name: value.reveal() for name, value in secret.data.items() if name in ("job", "managed_by")}
+    wanted = {"job": job, "managed_by": mark(instance)}
+    return in_data == wanted or all(secret.metadata.get(name) == value for name, value in wanted.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRecord:
+    """What refresher alone keeps of a job. `version` is its check-and-set value; 0: not written yet."""
+
+    version: int
+    refresh_token: Secret | None = None
+    generation: int = 0
+
+
+def record_of(secret: Found | Absent) -> StateRecord:
+    """Return the state record that stands in Vault; a member that can't be read counts as not there."""
+    version = secret.version or 0
+    if isinstance(secret, Absent):
+        return StateRecord(version=version)
+    generation = secret.data.get("generation", Secret("")).reveal()
+    return StateRecord(
+        version=version,
+        refresh_token=secret.data.get("refresh_token") or None,
+        generation=int(generation) if generation.isascii() and generation.isdigit() and len(generation) < 19 else 0,  # noqa: PLR2004  # more digits than 2**63 has
+    )
+
+
+def record_data(record: StateRecord, job: Job, instance: str, now: datetime) -> Mapping[str, Secret]:
+    """Return the KV data of a state record."""
+    refresh_token = {} if record.refresh_token is None else {"refresh_token": record.refresh_token}
+    plain = {
+        "generation": str(record.generation),
+        "job": job.name,
+        "managed_by": mark(instance),
+        "updated_at": stamp(now),
+    }
+    return {name: Secret(text) for name, text in plain.items()} | refresh_token
+
+
+def _epoch(text: str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(int(text), tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

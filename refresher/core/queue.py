@@ -1,0 +1,93 @@
+"""Which of the due jobs may run now: earliest expiry first, under caps for each token host and in all.
+
+Rules of this module:
+- A host that failed or hung gets one slot until it answers again.
+- The last quarter of all slots goes only to hosts with nothing under way, so that a few bad hosts never fill all.
+- Nothing here waits or reads a clock; `offer`, `take` and `done` are each O(log n).
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import heappop, heappush
+
+from refresher.core.settings import Limits
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One due job. Sorts by the expiry of what readers hold now; a job whose readers hold nothing comes first."""
+
+    expires_at: datetime
+    name: str
+    host: str = field(compare=False)
+
+
+class Queue:
+    """Due jobs that wait for a slot. A name is queued or running at most once."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._reserve = limits.total // 4
+        self._ready: list[Entry] = []
+        self._parked: dict[str, list[Entry]] = {}
+        self._crowded: list[Entry] = []
+        self._waiting: set[str] = set()
+        self._running: dict[str, str] = {}
+        self._per_host: Counter[str] = Counter()
+        self._bad: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """How many slots are taken."""
+        return len(self._running)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._waiting or name in self._running
+
+    def offer(self, entry: Entry) -> None:
+        """Queue `entry`, unless its job is queued or running already."""
+        if entry.name not in self:
+            self._waiting.add(entry.name)
+            heappush(self._ready, entry)
+
+    def withdraw(self, name: str) -> None:
+        """Forget a queued job (it was removed from the configuration)."""
+        self._waiting.discard(name)
+
+    def take(self) -> str | None:
+        """Return the next job that may run, and give it a slot; None when there is none."""
+        while self._ready and len(self._running) < self._limits.total:
+            entry = heappop(self._ready)
+            if entry.name not in self._waiting:
+                continue
+            under_way = self._per_host[entry.host]
+            if under_way >= (1 if entry.host in self._bad else self._limits.per_host):
+                heappush(self._parked.setdefault(entry.host, []), entry)
+            elif under_way and self._limits.total - len(self._running) <= self._reserve:
+                heappush(self._crowded, entry)
+            else:
+                self._waiting.discard(entry.name)
+                self._running[entry.name] = entry.host
+                self._per_host[entry.host] += 1
+                return entry.name
+        return None
+
+    def done(self, name: str, *, host_answered: bool) -> None:
+        """Give the slot of `name` back. `host_answered`: its token host did not fail or hang."""
+        host = self._running.pop(name)
+        self._per_host[host] -= 1
+        if not self._per_host[host]:
+            del self._per_host[host]
+        (self._bad.discard if host_answered else self._bad.add)(host)
+        free_here = (1 if host in self._bad else self._limits.per_host) - self._per_host[host]
+        parked = self._parked.get(host, [])
+        for _ in range(min(free_here, len(parked))):
+            heappush(self._ready, heappop(parked))
+        if not parked:
+            self._parked.pop(host, None)
+        if self._crowded:
+            heappush(self._ready, heappop(self._crowded))

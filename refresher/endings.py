@@ -1,0 +1,107 @@
+"""How a walk ends: the outcome, the trouble that it makes, and the events that tell of it."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from refresher.charge import Charge, Identity
+from refresher.core import backoff, outcome, policy
+from refresher.core.errors import StoreError, StoreRefusedError, StoreUnavailableError, UnreadableReferenceError
+from refresher.core.events import Event, Field
+from refresher.core.model import GrantName, Rejected
+from refresher.core.outcome import Outcome, OutcomeName
+from refresher.exchange import Asked
+from refresher.ports import Clock, Sink
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """One walk under way: what it has found out so far, for the tale at its end."""
+
+    began: float
+    reason: str = ""
+    grant: GrantName | None = None
+    before: tuple[int | None, ...] = ()
+
+
+class Endings:
+    """Makes outcomes and tells of them."""
+
+    def __init__(self, *, clock: Clock, sink: Sink, identity: Identity) -> None:
+        self._clock = clock
+        self._sink = sink
+        self._identity = identity
+
+    def halted(self, charge: Charge, walk: Walk, reason: str) -> Outcome:
+        told = charge.last is not None and charge.last.outcome == "halted"
+        if reason == "unmanaged" and not told:
+            self.tell((outcome.unmanaged(charge.job),))
+        error = charge.trouble.error if charge.trouble is not None else reason
+        return self.end(charge, walk, "halted", reason, error=error)
+
+    def rejected(self, charge: Charge, walk: Walk, asked: Asked, rejected: Rejected) -> Outcome:
+        before = charge.trouble
+        charge.trouble = after = backoff.after_rejection(
+            rejected,
+            job=charge.job,
+            grant=asked.grant,
+            before=before,
+            now=self._clock.now(),
+            expires_at=charge.expires_at,
+            credential=asked.credential,
+            holder=self._identity.holder,
+        )
+        names: dict[str, OutcomeName] = {
+            "permanent": "rejected_permanent",
+            "transient": "rejected_transient",
+            "malformed": "rejected_malformed",
+        }
+        ended = self.end(charge, walk, names[rejected.kind], walk.reason, error=rejected.error)
+        ended = replace(ended, http_status=rejected.status or None, retry_after=rejected.retry_after)
+        self.tell(outcome.tell_failed(ended, before, after, self.details(charge, walk)))
+        return ended
+
+    def store_failed(self, charge: Charge, walk: Walk, error: StoreError | UnreadableReferenceError) -> Outcome:
+        code, status = (error.code, error.status) if isinstance(error, StoreError) else ("secret_unreadable", 0)
+        before, down = charge.trouble, isinstance(error, StoreUnavailableError)
+        if before is None or before.kind == "store" or not down:
+            charge.trouble = backoff.after_store(
+                code,
+                status=status,
+                job=charge.job,
+                before=before,
+                now=self._clock.now(),
+                refused=isinstance(error, StoreRefusedError | UnreadableReferenceError),
+                holder=self._identity.holder,
+            )
+        ended = self.end(charge, walk, "store_failed", walk.reason, error=code)
+        ended = replace(ended, http_status=status or None, store_down=down)
+        if charge.trouble is not None:
+            details = self.details(charge, walk) | {"why": str(error)}
+            self.tell(outcome.tell_failed(ended, before, charge.trouble, details))
+        return ended
+
+    def end(self, charge: Charge, walk: Walk, name: OutcomeName, reason: str, *, error: str | None = None) -> Outcome:
+        facts = charge.facts(self._clock.now(), self._identity.holder)
+        places = zip(charge.job.destinations, charge.versions or (None,) * len(charge.job.destinations), strict=True)
+        return Outcome(
+            job=charge.job.name,
+            outcome=name,
+            reason=reason,
+            error=error,
+            expires_at=charge.expires_at,
+            renew_at=policy.renew_at(facts) if charge.held is not None else None,
+            destinations=tuple(places),
+            duration=timedelta(seconds=self._clock.monotonic() - walk.began),
+        )
+
+    def details(self, charge: Charge, walk: Walk) -> dict[str, Field]:
+        details: dict[str, Field] = {"provider": charge.job.provider, "attempt": charge.attempts}
+        if walk.grant is not None:
+            details["grant"] = walk.grant
+        if walk.before and walk.before[0] is not None:
+            details["version_before"] = walk.before[0]
+        return details
+
+    def tell(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            self._sink.tell(event)

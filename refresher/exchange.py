@@ -1,0 +1,98 @@
+"""Prove, exchange, judge: the part of the walk that speaks with the provider."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from refresher.charge import Charge, Identity
+from refresher.core import backoff
+from refresher.core.errors import TransportError
+from refresher.core.fingerprint import fingerprint
+from refresher.core.model import Granted, GrantName, Job, Reference, Rejected
+from refresher.core.secret import Secret
+from refresher.ports import Clock, Http, References, SecretStore
+from refresher.providers import build, interpret, unanswered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What came of asking: the grant that was used last, the verdict, and which credential it was about."""
+
+    grant: GrantName
+    verdict: Granted | Rejected
+    credential: str
+
+
+class Exchange:
+    """Asks a provider for a token."""
+
+    def __init__(
+        self, *, http: Http, stores: Mapping[str, SecretStore], references: References, clock: Clock, identity: Identity
+    ) -> None:
+        self._http = http
+        self._stores = stores
+        self._references = references
+        self._clock = clock
+        self._key = identity.key
+
+    async def credential(self, job: Job) -> str:
+        """Return the keyed hash of the job's present credential and of what it asks for: the key of a latch."""
+        return self._credential(job, await self._secrets(job))
+
+    async def ask(self, charge: Charge) -> Asked:
+        """Ask by a refresh token that was not refused, where there is one, then once by the full grant.
+
+        Raises StoreError or UnreadableReferenceError before anything is spent.
+        """
+        job = charge.job
+        secrets = await self._secrets(job)
+        if job.irreplaceable:
+            for place in sorted({*job.destinations, job.state}):
+                await self._stores[place.cluster].prove(place)
+        grant: GrantName = job.grant
+        verdict: Granted | Rejected = Rejected(kind="permanent", error="no_refresh_token")
+        for grant, refresh_token in self._grants(charge, secrets):
+            verdict = await self._send(job, grant, secrets, refresh_token)
+            if isinstance(verdict, Granted) or verdict.kind != "permanent":
+                break
+            if refresh_token is not None and backoff.spends_itself(grant, verdict):
+                charge.refused = fingerprint(self._key, refresh_token)
+        return Asked(grant=grant, verdict=verdict, credential=self._credential(job, secrets))
+
+    async def _send(
+        self, job: Job, grant: GrantName, secrets: Mapping[str, Secret], refresh_token: Secret | None
+    ) -> Granted | Rejected:
+        request = build(
+            job,
+            grant,
+            client_secret=secrets.get("client_secret"),
+            password=secrets.get("password"),
+            refresh_token=refresh_token,
+        )
+        sent_at = self._clock.now()
+        try:
+            response = await self._http.send(request)
+        except TransportError as error:
+            return unanswered(error)
+        return interpret(response, job, sent_at=sent_at, sent_refresh_token=refresh_token)
+
+    def _grants(self, charge: Charge, secrets: Mapping[str, Secret]) -> Iterator[tuple[GrantName, Secret | None]]:
+        held = charge.record.refresh_token if charge.record is not None else None
+        for one in (held, secrets.get("refresh_token")):
+            if one is not None and fingerprint(self._key, one) != charge.refused:
+                yield "refresh_token", one
+                break
+        if charge.job.grant != "refresh_token":
+            yield charge.job.grant, None
+
+    async def _secrets(self, job: Job) -> Mapping[str, Secret]:
+        wanted: dict[str, Reference | None] = {
+            "client_secret": job.client_secret,
+            "password": job.password,
+            "refresh_token": job.refresh_token,
+        }
+        return await self._references.resolve({name: ref for name, ref in wanted.items() if ref is not None})
+
+    def _credential(self, job: Job, secrets: Mapping[str, Secret]) -> str:
+        asked_for = (job.token_url, job.grant, job.client_auth, job.client_id, job.username, job.scope, job.params)
+        texts = (f"{name}={secrets[name].reveal()}" for name in sorted(secrets))
+        return fingerprint(self._key, repr(asked_for), *map(Secret, texts))

@@ -1,0 +1,94 @@
+"""The bell for one machine: APScheduler rings for the earliest due time of a heap (docs/adr/0001).
+
+Rules of this module:
+- APScheduler only says "now". The work is never done in its jobs: it drops late ones, and cancels running ones.
+- Deadlines are held on the loop's monotonic clock: a jump of the wall clock moves none of them.
+- What is due is handed out in small helpings, so that ten thousand at once never block the loop.
+"""
+
+import asyncio
+from datetime import UTC, timedelta
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.date import DateTrigger
+
+from refresher.ports import Clock
+
+HELPING: Final = 100
+BELL: Final = "bell"
+
+
+class Bell:
+    """ports.Scheduler over APScheduler 3. Use within a running loop; `close()` ends it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._deadlines: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._rung = asyncio.Event()
+        self._armed: float | None = None
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._scheduler.start()
+
+    def schedule(self, name: str, delay: timedelta) -> None:
+        """Ring for `name` after `delay`; a later call replaces an earlier one."""
+        deadline = self._clock.monotonic() + max(delay.total_seconds(), 0)
+        self._deadlines[name] = deadline
+        heappush(self._heap, (deadline, name))
+        if len(self._heap) > 2 * len(self._deadlines) + HELPING:
+            self._heap = [(at, who) for who, at in self._deadlines.items()]
+            heapify(self._heap)
+        self._arm()
+
+    def cancel(self, name: str) -> None:
+        """Forget `name`."""
+        self._deadlines.pop(name, None)
+
+    async def due(self) -> tuple[str, ...]:
+        """Wait until something is due and return up to a helping of names, earliest first."""
+        while True:
+            if names := self._take():
+                return names
+            self._rung.clear()
+            self._arm()
+            await self._rung.wait()
+
+    def close(self) -> None:
+        """Stop APScheduler's timer."""
+        self._scheduler.shutdown(wait=False)
+
+    def _take(self) -> tuple[str, ...]:
+        names: list[str] = []
+        now = self._clock.monotonic()
+        while self._heap and len(names) < HELPING:
+            deadline, name = self._heap[0]
+            if self._deadlines.get(name) != deadline:
+                heappop(self._heap)  # cancelled, or moved to another time
+                continue
+            if deadline > now:
+                break
+            heappop(self._heap)
+            del self._deadlines[name]
+            names.append(name)
+        return tuple(names)
+
+    def _arm(self) -> None:
+        """Have APScheduler ring at the earliest deadline, unless it does already."""
+        earliest = self._heap[0][0] if self._heap else None
+        if earliest is None or (self._armed is not None and self._armed <= earliest):
+            return
+        self._armed = earliest
+        self._scheduler.add_job(
+            self._ring,
+            DateTrigger(self._clock.now() + timedelta(seconds=max(earliest - self._clock.monotonic(), 0))),
+            id=BELL,
+            replace_existing=True,
+            misfire_grace_time=None,
+            coalesce=True,
+        )
+
+    async def _ring(self) -> None:
+        self._armed = None
+        self._rung.set()

@@ -1,0 +1,83 @@
+"""The slow rounds: a sweep that re-decides every job, and a drift check that re-reads every path.
+
+Rules of this module:
+- Both run on the monotonic clock, not on the bell: a lost bell costs one sweep and never a token.
+- The sweep looks at memory alone and lets go of the loop after each helping.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Final
+
+from refresher.charge import Charge
+from refresher.core import due, policy
+from refresher.core.events import Event, Field
+from refresher.core.published import stamp
+from refresher.ports import Clock, Sink
+from refresher.roster import Roster
+
+SWEEP: Final = timedelta(seconds=30)
+LEAP: Final = timedelta(seconds=5)
+HELPING: Final = 200
+
+
+class Watch:
+    """Watches over a roster until cancelled."""
+
+    def __init__(self, roster: Roster, *, clock: Clock, sink: Sink, holder: str) -> None:
+        self._roster = roster
+        self._clock = clock
+        self._sink = sink
+        self._holder = holder
+
+    async def sweep(self) -> None:
+        """Every 30 s put each job where it belongs, say which tokens readers are losing, and notice clock leaps."""
+        wall, steady = self._clock.now(), self._clock.monotonic()
+        while True:
+            await self._clock.sleep(SWEEP)
+            now, ticks = self._clock.now(), self._clock.monotonic()
+            leap = (now - wall) - timedelta(seconds=ticks - steady)
+            wall, steady = now, ticks
+            if abs(leap) >= LEAP:
+                fields: dict[str, Field] = {"leap_s": round(leap.total_seconds(), 1)}
+                self._sink.tell(Event(name="clock_skew", level="warning", fields=fields))
+            for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
+                if self._latched(charge):
+                    self._roster.offer(charge.job.name)  # the walk opens the latch if the credential has changed
+                else:
+                    self._roster.settle(charge)
+                self._warn(charge, now)
+                if count % HELPING == 0:
+                    await asyncio.sleep(0)
+
+    async def drift(self, every: timedelta) -> None:
+        """Re-read every path once in `every`, spread evenly: foreign changes and deletions are found."""
+        while True:
+            names = tuple(self._roster.charges)
+            for name in names:
+                await self._clock.sleep(every / len(names))
+                await self._roster.look(name)
+            if not names:
+                await self._clock.sleep(every)
+
+    def _latched(self, charge: Charge) -> bool:
+        trouble = charge.trouble
+        return trouble is not None and trouble.kind == "permanent" and trouble.retry_at is None
+
+    def _warn(self, charge: Charge, now: datetime) -> None:
+        """Tell once that readers hold less life than promised, and once that they hold a dead token."""
+        expires_at = charge.expires_at
+        held = next((one for one in charge.held or () if one is not None and one.expires_at == expires_at), None)
+        if held is None or expires_at is None or charge.warned == "expired":
+            return
+        promise = policy.promised(held, charge.job)
+        fields: dict[str, Field] = {"expires_at": stamp(expires_at)}
+        if charge.trouble is not None:
+            fields["error"] = charge.trouble.error
+        if now >= expires_at:
+            charge.warned = "expired"
+            self._sink.tell(Event(name="expired", level="error", job=charge.job.name, fields=fields))
+        elif promise is not None and charge.warned != "expiring" and expires_at - now < promise - due.FLOOR / 3:
+            charge.warned = "expiring"
+            fields["left_s"] = round((expires_at - now).total_seconds())
+            self._sink.tell(Event(name="expiring", level="warning", job=charge.job.name, fields=fields))
