@@ -1,0 +1,52 @@
+"""How long a server asks us to stay away: Retry-After (RFC 9110 section 10.2.3) and the rate-limit headers.
+
+What can't be read counts as not said; what says zero or the past says nothing.
+"""
+
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from refresher.core.model import HttpResponse
+
+LONGEST: Final = 3600  # seconds; MSAL.NET obeys no longer wait either
+EPOCH_FROM: Final = 1_000_000_000  # a rate-limit reset from here on is a moment, below it a span
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_LONGEST_DATE: Final = 64  # characters; the longest form of RFC 9110 section 5.6.7 has 33
+
+
+def asked_wait(response: HttpResponse, now: datetime) -> int | None:
+    """Return the seconds (1 to 3600) that Retry-After asks for, the largest of several, or None."""
+    return _largest([_seconds(value) or _until(value, now) for value in response.header("retry-after")])
+
+
+def wait(response: HttpResponse, now: datetime) -> int | None:
+    """Return the seconds (1 to 3600) that the reply's headers ask for, or None: Retry-After, else a limit's reset."""
+    resets = response.header("x-rate-limit-reset") + response.header("x-ratelimit-reset")
+    return asked_wait(response, now) or _largest([_reset(value, now) for value in resets])
+
+
+def _largest(waits: list[float | None]) -> int | None:
+    longest = max((seconds for seconds in waits if seconds is not None), default=0)
+    return math.ceil(min(longest, LONGEST)) if longest > 0 else None
+
+
+def _seconds(value: str) -> float | None:
+    number = value.strip()
+    return float(number) if _NUMBER.fullmatch(number) else None
+
+
+def _reset(value: str, now: datetime) -> float | None:
+    number = _seconds(value)
+    return number - now.timestamp() if number is not None and number >= EPOCH_FROM else number
+
+
+def _until(value: str, now: datetime) -> float | None:
+    """Return the seconds from `now` to an HTTP-date; one without a zone is in UTC (asctime's form)."""
+    try:
+        moment = parsedate_to_datetime(value[:_LONGEST_DATE])
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
