@@ -1,0 +1,96 @@
+# One command each, on a fresh machine too: what is missing is installed into .venv, what is there is used.
+#
+#   make demo         a real OpenBao, a practice provider and the daemon, in the terminal, for a minute
+#   make test         every test but the two below
+#   make test-fast    the tests that start no server: seconds
+#   make test-host    the tests that need root or Debian packages, which it installs
+#   make test-nightly the long ones
+#   make check        ruff, mypy, import-linter
+#   make constraints  take the newest versions that pyproject.toml allows
+#   make clean        back to a fresh clone
+#
+# PYTHON names the interpreter to use; PYTEST_ARGS goes to pytest.
+
+PYTHON ?= python3 python3.13 python3.12 python3.11
+PYTEST_ARGS ?=
+# Debian packages that the tests marked `host` need.
+HOST_PACKAGES :=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
+MODULES := tests/servers/node_modules/.package-lock.json
+HOST_LOG := $(VENV)/host-tests.log
+
+.PHONY: demo test test-fast test-host test-nightly check constraints clean
+.DELETE_ON_ERROR:
+
+# No file but the virtual environment is left: so no byte code beside the sources.
+demo: $(VENV)/.demo
+	@PYTHONDONTWRITEBYTECODE=1 exec $(VENV)/bin/refresher demo
+
+test: $(VENV)/.test $(MODULES)
+	$(PYTEST) -m "not host and not nightly"
+
+test-fast: $(VENV)/.test
+	$(PYTEST) -m "not e2e and not host and not nightly"
+
+test-nightly: $(VENV)/.test $(MODULES)
+	$(PYTEST) -m nightly
+
+# pytest's 5 means that nothing was collected: said as it is, and counted as nothing.
+test-host: $(VENV)/.test $(MODULES)
+	@$(PY) -m pytest -m host --collect-only -q >$(HOST_LOG) 2>&1; code=$$?; \
+	case $$code in \
+	0) ;; \
+	5) echo "make test-host: no host test yet, nothing was run"; exit 0 ;; \
+	*) cat $(HOST_LOG); exit $$code ;; \
+	esac; \
+	if [ -n "$(HOST_PACKAGES)" ] && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes $(HOST_PACKAGES) || exit; \
+	fi; \
+	$(PYTEST) -m host
+
+check: $(VENV)/.test
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+$(PY):
+	@for python in $(PYTHON); do \
+	    if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "$(VENV): $$($$python --version)"; \
+	        exec $$python -m venv --clear $(VENV); \
+	    fi; \
+	done; \
+	echo "No Python 3.11 or newer with venv among: $(PYTHON)" >&2; \
+	echo "Install one (Debian: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(PY)
+	$(PIP_INSTALL) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(PY)
+	$(PIP_INSTALL) --editable '.[demo,test]'
+	@touch $@ $(VENV)/.demo
+
+# Node.js is the machine's or, without one, the wheel's: tests/servers/node.py finds it.
+$(MODULES): tests/servers/package.json tests/servers/package-lock.json tests/servers/.npmrc | $(VENV)/.test
+	$(PY) -m tests.servers.node
+	@touch $@
+
+constraints: | $(PY)
+	rm -rf $(VENV)/newest
+	$(PY) -m venv $(VENV)/newest
+	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[demo,test]'
+	echo "# The versions that were tested together: make constraints" >constraints.txt
+	$(VENV)/newest/bin/python -m pip freeze --exclude refresher >>constraints.txt
+	rm -rf $(VENV)/newest
+
+clean:
+	rm -rf $(VENV) tests/servers/node_modules build dist .coverage .coverage.* .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
