@@ -1,0 +1,66 @@
+"""hvac's adapter over our own wire.
+
+hvac knows Vault's paths and payloads; stock, it sends them by `requests`: not asynchronous, following redirects with
+the token to any host, taking tokens from the environment and the home folder, with no total deadline. This adapter
+sends them over the Http port and hands every answer back as a Reply, whatever its status: `answers.py` judges.
+
+hvac methods that look at the result themselves (kv.v2.patch, sys.is_sealed, kv.v1.create_or_update_secret without a
+`method`, Client.is_authenticated, Client.logout) do not work over it. `hvac.Client` is never made: it is what looks
+at VAULT_TOKEN, VAULT_ADDR and ~/.vault-token.
+"""
+
+import json
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+from hvac.adapters import Adapter as HvacAdapter
+
+from refresher.core.model import HttpRequest
+from refresher.core.secret import Secret
+from refresher.core.settings import Cluster
+from refresher.ports import Http
+from refresher.vault.answers import Reply, read_reply
+
+
+class Adapter(HvacAdapter):  # type: ignore[misc]  # hvac has no types
+    """Sends the requests of hvac's API classes to `cluster` with one token, or none.
+
+    `forward` asks that the active node answers, for a read that must see the last write.
+    """
+
+    def __init__(self, http: Http, cluster: Cluster, token: Secret | None = None, *, forward: bool = False) -> None:
+        # The base class is not initialised: all that it would make is a session of `requests`.
+        self._http = http
+        self._cluster = cluster
+        self._token = token
+        self._forward = forward
+
+    async def request(self, method: str, url: str, **sent: Any) -> Reply:  # noqa: ANN401  # whatever hvac sends
+        """Send one request; raise TransportError when there is no answer."""
+        query = f"?{urlencode(sent['params'])}" if sent.get("params") else ""
+        request = HttpRequest(
+            method=method.upper(),
+            url=self.urljoin(self._cluster.address, url) + query,
+            headers=self._headers(),
+            body=json.dumps(sent["json"]).encode() if "json" in sent else b"",
+        )
+        return read_reply(await self._http.send(request))
+
+    async def login(self, url: str, use_token: bool = True, **kwargs: object) -> Reply:  # noqa: ARG002, FBT001, FBT002  # hvac's signature
+        """Send a login; its token is the caller's to take."""
+        reply: Reply = await self.post(url, **kwargs)
+        return reply
+
+    def get_login_token(self, response: object) -> NoReturn:
+        """Never called: `login` above hands the whole answer back."""
+        raise NotImplementedError
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        headers = [("content-type", "application/json"), ("x-vault-request", "true")]
+        if self._token is not None:
+            headers.append(("x-vault-token", self._token.reveal()))
+        if self._cluster.namespace:
+            headers.append(("x-vault-namespace", self._cluster.namespace))
+        if self._forward:
+            headers.append(("x-vault-forward", "active-node"))
+        return tuple(headers)

@@ -1,0 +1,84 @@
+"""One cluster, whole: its login and its key-value secrets."""
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+from hvac.api.system_backend.health import Health as HealthApi
+
+from refresher.core.errors import StoreUnavailableError, TransportError
+from refresher.core.model import Absent, Found, Location, Written
+from refresher.core.secret import Secret
+from refresher.core.settings import Cluster
+from refresher.ports import Clock, Http
+from refresher.vault.adapter import Adapter
+from refresher.vault.answers import classify, lost
+from refresher.vault.auth import LocalReader, Login
+from refresher.vault.kv import KeyValue
+from refresher.vault.mounts import Mounts
+from refresher.vault.session import Session
+
+Health: TypeAlias = Literal["active", "standby", "sealed", "uninitialised"]
+_HEALTH: Final[Mapping[int, Health]] = {
+    200: "active",
+    429: "standby",
+    472: "standby",
+    473: "standby",
+    501: "uninitialised",
+    503: "sealed",
+}
+
+
+class Vault:
+    """The SecretStore of one cluster, with the login that stands behind it."""
+
+    def __init__(self, cluster: Cluster, http: Http, clock: Clock, local: LocalReader) -> None:
+        self._cluster = cluster
+        self._http = http
+        self._login = Login(http=http, cluster=cluster, clock=clock, local=local)
+        session = Session(http=http, cluster=cluster, login=self._login)
+        self._mounts = Mounts(session, cluster.name)
+        self._kv = KeyValue(session=session, mounts=self._mounts, clock=clock)
+
+    async def login(self) -> None:
+        """Log in now, or do nothing while the token lives."""
+        await self._login.token()
+
+    async def keep(self) -> None:
+        """Keep the token alive, for ever: run it in a task group."""
+        await self._login.keep()
+
+    async def health(self) -> Health:
+        """Tell the node's state; raise StoreUnavailableError when it says none."""
+        what = f"ask the health of {self._cluster.address}"
+        try:
+            reply = await HealthApi(Adapter(self._http, self._cluster)).read_health_status(method="GET")
+        except TransportError as error:
+            raise lost(error, what, write=False) from None
+        if reply.body is None or "initialized" not in reply.body or reply.status not in _HEALTH:
+            told = classify(reply, what, write=False)
+            raise StoreUnavailableError(told.code, str(told), status=told.status, retry_after=told.retry_after)
+        return _HEALTH[reply.status]
+
+    async def mount_version(self, mount: str) -> int:
+        """Tell whether `mount` is KV v1 or v2 (irreplaceable jobs need v2)."""
+        return await self._mounts.version(mount)
+
+    async def locate(self, target: str) -> Location:
+        """Split `mount/path` where the mount ends."""
+        return await self._mounts.locate(target)
+
+    async def read(self, place: Location) -> Found | Absent:
+        """Read the current version of a secret."""
+        return await self._kv.read(place)
+
+    async def write(self, place: Location, data: Mapping[str, Secret], *, cas: int | None) -> Written:
+        """Write a secret by check-and-set."""
+        return await self._kv.write(place, data, cas=cas)
+
+    async def prove(self, place: Location) -> None:
+        """Show that a secret can be written."""
+        await self._kv.prove(place)
+
+    async def aclose(self) -> None:
+        """Revoke what we logged in for. The wire is its maker's to close."""
+        await self._login.revoke()
