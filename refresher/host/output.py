@@ -67,9 +67,10 @@ class Output:
         return done.wait(seconds)
 
     def close(self) -> None:
-        """Write what is waiting, for at most a second, and let the thread end."""
-        self.flush()
+        """Write what is waiting, for at most a second, and end the thread: the stream may be closed after that."""
         self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join(1.0)
 
     def _run(self) -> None:
         closed = False
