@@ -28,16 +28,24 @@ _HEALTH: Final[Mapping[int, Health]] = {
 }
 
 
-class Vault:
-    """The SecretStore of one cluster, with the login that stands behind it."""
+def connect(cluster: Cluster, http: Http, clock: Clock, local: LocalReader) -> "Vault":
+    """Make the client of `cluster`; nothing is sent until it is used. `local` reads what the login needs."""
+    login = Login(http=http, cluster=cluster, clock=clock, local=local)
+    session = Session(http=http, cluster=cluster, login=login)
+    mounts = Mounts(session, cluster.name)
+    kv = KeyValue(session=session, mounts=mounts, clock=clock)
+    return Vault(cluster=cluster, http=http, login=login, mounts=mounts, kv=kv)
 
-    def __init__(self, cluster: Cluster, http: Http, clock: Clock, local: LocalReader) -> None:
-        self._cluster = cluster
+
+class Vault:
+    """The SecretStore of one cluster, with the login behind it. Make it with `connect`."""
+
+    def __init__(self, *, cluster: Cluster, http: Http, login: Login, mounts: Mounts, kv: KeyValue) -> None:
+        self.cluster = cluster
         self._http = http
-        self._login = Login(http=http, cluster=cluster, clock=clock, local=local)
-        session = Session(http=http, cluster=cluster, login=self._login)
-        self._mounts = Mounts(session, cluster.name)
-        self._kv = KeyValue(session=session, mounts=self._mounts, clock=clock)
+        self._login = login
+        self._mounts = mounts
+        self._kv = kv
 
     async def login(self) -> None:
         """Log in now, or do nothing while the token lives."""
@@ -49,9 +57,9 @@ class Vault:
 
     async def health(self) -> Health:
         """Tell the node's state; raise StoreUnavailableError when it says none."""
-        what = f"ask the health of {self._cluster.address}"
+        what = f"ask the health of {self.cluster.address}"
         try:
-            reply = await HealthApi(Adapter(self._http, self._cluster)).read_health_status(method="GET")
+            reply = await HealthApi(Adapter(self._http, self.cluster)).read_health_status(method="GET")
         except TransportError as error:
             raise lost(error, what, write=False) from None
         if reply.body is None or "initialized" not in reply.body or reply.status not in _HEALTH:
