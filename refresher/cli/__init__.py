@@ -1,0 +1,85 @@
+"""The command line: turns words into calls and errors into exit codes.
+
+Rules of this module:
+- It imports nothing but `sys` before it knows the verb: `--version` and `--help` cost what a bare interpreter costs.
+- A verb is one module of this folder with one function of its name; only the called one is imported.
+"""
+
+import sys
+
+from refresher import __version__
+
+VERBS = {
+    "run": "The daemon: keep every job's token fresh until SIGTERM.",
+    "once": "One pass over what is due, then stop: cron's successor.",
+    "check": "Find every mistake of jobs.toml at once; needs no secret.",
+    "plan": "When each job comes due, and why.",
+    "status": "Each job's state, expiry, next rotation and last outcome.",
+    "providers": "The catalogue of providers, and a job to paste for each.",
+    "init": "Write a commented jobs.toml to start from.",
+    "schema": "Print the JSON schema of jobs.toml, for editors.",
+    "demo": "Watch it work: a real OpenBao and a practice provider on this machine.",
+}
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+USAGE = 64  # EX_USAGE of sysexits.h; `os` is not imported for it
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what `arguments` (else the process's own) say, and return the exit code."""
+    try:
+        code = _dispatch(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    match arguments:
+        case ["--version" | "-V"]:
+            sys.stdout.write(f"refresher {__version__}\n")
+            return 0
+        case ["--help" | "-h" | "help"]:
+            sys.stdout.write(overview(bold=sys.stdout.isatty()))
+            return 0
+        case [verb, *rest] if verb in VERBS:
+            from refresher.cli._call import call  # noqa: PLC0415  # typer, for verbs alone
+
+            return call(verb, rest)
+        case [word, *_]:
+            from refresher.cli._call import unknown  # noqa: PLC0415  # difflib, for slips alone
+
+            sys.stderr.write(unknown(word))
+        case _:
+            sys.stderr.write(overview(bold=sys.stderr.isatty()))
+    return USAGE
+
+
+def overview(*, bold: bool) -> str:
+    """Return what `refresher --help` prints."""
+    strong, plain = ("\x1b[1m", "\x1b[0m") if bold else ("", "")
+    verbs = "\n".join(f"  {strong}{verb:<10}{plain} {about}" for verb, about in VERBS.items())
+    return f"""\
+{strong}refresher{plain} keeps a live OAuth token of each third-party API at its path in HashiCorp Vault or OpenBao.
+
+{strong}Usage:{plain} refresher VERB [OPTIONS]       refresher VERB --help tells a verb's options
+
+{verbs}
+
+  --config FILE, with every verb that reads it; else $REFRESHER_CONFIG, ./jobs.toml, /etc/refresher/jobs.toml
+  --version, --help
+
+{strong}Exit codes:{plain} 0 all is well, 1 something is not, 64 wrong usage, 78 a mistake in jobs.toml,
+  69 Vault refuses for good, 75 Vault or the network is away
+"""
+
+
+def _reader_left() -> int:
+    """Leave quietly where the reader of a pipe (`refresher plan | head`) went away: nobody reads the rest."""
+    import os  # noqa: PLC0415  # at the end of a broken pipe alone
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE

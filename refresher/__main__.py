@@ -1,0 +1,7 @@
+"""`python -m refresher`."""
+
+import sys
+
+from refresher.cli import main
+
+sys.exit(main())

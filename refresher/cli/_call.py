@@ -1,0 +1,66 @@
+"""Calls one verb: its options by typer, its errors as one line and an exit code.
+
+Rules of this module:
+- An unexpected exception is told by its type alone: its text, and the values in its frames, may be secrets.
+- With $REFRESHER_DEBUG set, the places in the source are told too, never values.
+"""
+
+import difflib
+import os
+import traceback
+from importlib import import_module
+
+import typer
+from typer.main import get_command
+
+from refresher.cli import VERBS
+from refresher.core.errors import ConfigError, RefresherError
+
+
+def call(verb: str, arguments: list[str]) -> int:
+    """Run `verb` and return its exit code."""
+    try:
+        return _run(verb, arguments)
+    except typer.TyperException as problem:
+        _say(verb, f"{_plain(problem.format_message())} (refresher {verb} --help tells the options)")
+        return os.EX_USAGE
+    except ConfigError as problem:
+        typer.echo(problem, err=True)
+        return os.EX_CONFIG
+    except RefresherError as problem:
+        _say(verb, _plain(str(problem)))
+        return 1
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as problem:  # noqa: BLE001  # the last resort: no traceback with values reaches a terminal or a log
+        _say(verb, f"unexpected {type(problem).__name__}, a defect; with REFRESHER_DEBUG=1 it says where")
+        if os.environ.get("REFRESHER_DEBUG"):
+            typer.echo("".join(traceback.format_tb(problem.__traceback__)), nl=False, err=True)
+        return os.EX_SOFTWARE
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    app = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command(help=VERBS[verb])(getattr(import_module(f"refresher.cli.{verb}"), verb))
+    outcome = get_command(app).main(arguments, prog_name=f"refresher {verb}", standalone_mode=False)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def unknown(word: str) -> str:
+    """Return the line about a verb that does not exist."""
+    near = difflib.get_close_matches(word[:64], VERBS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"refresher: there is no verb {_plain(word[:64])!r}{hint} (refresher --help lists them)\n"
+
+
+def _say(verb: str, line: str) -> None:
+    typer.echo(f"refresher {verb}: {line}", err=True)
+
+
+def _plain(text: str) -> str:
+    """Return `text` on one line without control characters: arguments come from anywhere."""
+    return "".join(character if character.isprintable() else " " for character in text)

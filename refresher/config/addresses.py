@@ -1,0 +1,99 @@
+"""URLs that a secret may be sent to: https, or http to this machine itself; never a link-local or multicast address.
+
+Rules of this module:
+- Only the literal text is judged here; the wire judges the addresses that a host's name resolves to.
+- Odd spellings of an IPv4 address (`2130706433`, `0x7f.1`, `127.1`, `010.0.0.1`) are refused, not understood: two
+  programs that read them differently are how a filter is passed.
+- Private networks are allowed: company identity providers live there.
+- An error's text never repeats the value: a URL may hold a password.
+"""
+
+import re
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+from refresher.config.words import BadValueError
+
+Address: TypeAlias = IPv4Address | IPv6Address
+_VISIBLE: Final = re.compile(r"[!-~]+")  # urlsplit silently drops newlines and tabs: judge the text before it does
+_UNSAFE: Final = frozenset('"<>\\^`{|}')  # not in any URL (RFC 3986, section 2); a backslash is a slash to some readers
+_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NUMERIC: Final = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # the last label of an IPv4 address (WHATWG URL, section 3.5)
+_LONGEST_HOST: Final = 253  # RFC 1035, section 2.3.4, without the final dot
+_LONGEST_URL: Final = 2048
+_NAT64: Final = int(IPv6Address("64:ff9b::")) // 2**32  # RFC 6052, section 2.1
+
+
+def url(value: object) -> str:
+    """Return `value` as it stands where it is a URL that may be sent secrets; else raise BadValueError."""
+    if not isinstance(value, str):
+        raise BadValueError("must be a text in quotes")
+    return _url(value)
+
+
+@lru_cache(maxsize=1024)
+def _url(value: str) -> str:  # ten thousand jobs share a few hosts
+    if len(value) > _LONGEST_URL or _VISIBLE.fullmatch(value) is None or not _UNSAFE.isdisjoint(value):
+        raise BadValueError("must be a URL such as https://id.example.com/oauth/token, of visible ASCII characters")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise BadValueError("must be a URL such as https://id.example.com/oauth/token") from None
+    if parts.scheme not in {"https", "http"} or not value.lower().startswith(("https://", "http://")):
+        raise BadValueError('must begin with "https://"')
+    if "@" in parts.netloc:
+        raise BadValueError("must hold no user name or password; write them as keys of their own")
+    if "?" in value or "#" in value:
+        raise BadValueError('must have no "?" and no "#"; extra members of a token request go into params')
+    if port == 0 or parts.netloc.endswith(":"):
+        raise BadValueError("has a port that no server listens on")
+    local = _judge_host(parts.hostname or "", bracketed="[" in parts.netloc)
+    if parts.scheme == "http" and not local:
+        raise BadValueError('must begin with "https://"; "http://" is for localhost and loopback addresses alone')
+    return value
+
+
+def _judge_host(host: str, *, bracketed: bool) -> bool:
+    """Return whether `host` is this machine; raise BadValueError where nothing may be sent to it."""
+    if not host:
+        raise BadValueError("names no host")
+    if bracketed:
+        try:
+            return _judge_address(IPv6Address(host))
+        except AddressValueError:
+            raise BadValueError("has brackets round what is no IPv6 address") from None
+    labels = host.split(".")
+    if _NUMERIC.fullmatch(labels[-1]):
+        try:
+            return _judge_address(IPv4Address(host))
+        except AddressValueError:
+            raise BadValueError("must spell an IPv4 address as four decimal numbers without leading zeros") from None
+    if len(host) > _LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in labels):
+        raise BadValueError("names a host that is no DNS name (write an international name in its xn-- form)")
+    return host == "localhost"
+
+
+def _judge_address(address: Address) -> bool:
+    inner = _embedded(address)
+    if any(each.is_link_local or each.is_multicast or each.is_unspecified for each in (address, inner)):
+        raise BadValueError("must not name a link-local, multicast or unspecified address")
+    if getattr(address, "scope_id", None) is not None:
+        raise BadValueError('must not name an address with a zone ("%")')
+    return address.is_loopback or (getattr(address, "ipv4_mapped", None) is not None and inner.is_loopback)
+
+
+def _embedded(address: Address) -> Address:
+    """Return the IPv4 address inside `address`, where it is mapped, 6to4, NAT64 or compatible; else itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    prefix, low = divmod(int(address), 2**32)
+    if prefix == _NAT64 or (prefix == 0 and low > 1):  # ::0 and ::1 are addresses of their own
+        return IPv4Address(low)
+    return address

@@ -1,0 +1,142 @@
+"""Where in Vault a job writes, keeps its state record, and reads its secrets; and that no two of these meet.
+
+Rules of this module:
+- Two paths are the same when cluster address, namespace and the whole path (mount and all) are, however they are cut.
+- The state record stands in the default cluster where the job writes there, else in the first of its clusters by name:
+  the order in which destinations are listed moves nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from refresher.config import words
+from refresher.config.draft import Draft
+from refresher.config.mistakes import Findings, dotted
+from refresher.config.models import DestinationTable, VaultTable
+from refresher.core.model import Job, Location, Reference
+
+Spot: TypeAlias = tuple[str, str, str]  # address, namespace, whole path
+Named: TypeAlias = tuple[str, Location]  # the key that names a destination, and the destination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The clusters as their tables state them (`""`: the default one), by name, and this instance's name.
+
+    `addresses` are those that are known; `unread` are clusters whose table stands there and could not be read.
+    """
+
+    clusters: Mapping[str, VaultTable]
+    addresses: Mapping[str, str]
+    unread: frozenset[str]
+    instance: str
+
+    def destinations(self, draft: Draft) -> tuple[Named, ...]:
+        """Return what the job writes, telling what is missing or unknown."""
+        if draft.unsure("path", "destinations"):
+            return ()
+        match draft.chosen("path", "destinations"):
+            case {"path": path, "destinations": _}:
+                draft.wrong("path", "stands beside destinations: write one of the two")
+            case {"path": path}:
+                return (("path", Location(mount=self._table("").mount, path=path)),)
+            case {"destinations": []}:
+                draft.wrong("destinations", "names no path")
+            case {"destinations": tables}:
+                return tuple(self._several(draft, tables))
+            case _:
+                draft.wrong("path", f'is required: where readers find the token, e.g. "tokens/{draft.name}"')
+        return ()
+
+    def _several(self, draft: Draft, tables: list[DestinationTable]) -> Iterable[Named]:
+        for number, table in enumerate(tables):
+            key = f"destinations[{number}]"
+            if table.path is None:
+                draft.wrong(f"{key}.path", "is required")
+            elif self._known(draft, f"{key}.cluster", table.cluster):
+                mount = table.mount or self._table(table.cluster).mount
+                yield key, Location(cluster=table.cluster, mount=mount, path=table.path)
+
+    def state(self, draft: Draft, destinations: tuple[Location, ...]) -> Location:
+        """Return where the job's state record stands."""
+        cluster = min((each.cluster for each in destinations), default="")
+        table = self._table(cluster)
+        path = f"{table.state_path}/{self.instance}/{draft.name}"
+        if len(path) > words.LONGEST:
+            draft.wrong(
+                "", f"the state record's path ({table.state_path}/...) is longer than {words.LONGEST} characters"
+            )
+        return Location(cluster=cluster, mount=table.state_mount or table.mount, path=path)
+
+    def reference(self, draft: Draft, key: str) -> None:
+        """Tell what is odd about the secret reference at `key`."""
+        found: Any = draft.get(key)
+        if not isinstance(found, Reference) or found.kind != "vault":
+            return
+        self._known(draft, key, found.cluster)
+        if found.target.split("/")[1] == "data":
+            draft.odd(key, 'a vault reference is written without "data/", as the vault CLI takes it')
+
+    def _known(self, draft: Draft, key: str, cluster: str) -> bool:
+        if cluster in self.clusters or cluster in self.unread:
+            return True
+        names = [name for name in self.clusters if name]
+        draft.wrong(key, f"names a cluster that has no table [clusters.NAME]{words.hint(cluster, names)}")
+        return False
+
+    def _table(self, cluster: str) -> VaultTable:
+        return self.clusters.get(cluster) or VaultTable()
+
+    def _spot(self, place: Location) -> Spot:
+        table = self._table(place.cluster)
+        return (
+            self.addresses.get(place.cluster, place.cluster).lower(),
+            table.namespace,
+            f"{place.mount}/{place.path}",
+        )
+
+    def clashes(self, jobs: Iterable[tuple[Draft, tuple[Named, ...]]]) -> None:
+        """Tell each destination that is written already, or that stands where state records do."""
+        taken: dict[Spot, Draft] = {}
+        roots = {
+            self._spot(Location(cluster=name, mount=table.state_mount or table.mount, path=table.state_path))
+            for name, table in self.clusters.items()
+        }
+        for draft, destinations in jobs:
+            for key, place in destinations:
+                spot = self._spot(place)
+                if spot in taken:
+                    draft.wrong(key, f"{_writer(taken[spot], draft)} writes this path already")
+                taken.setdefault(spot, draft)
+                if not roots.isdisjoint(_upwards(spot)):
+                    draft.wrong(key, "stands under state_path, among refresh tokens that no reader may see")
+
+    def shared_mounts(self, jobs: Iterable[Job], findings: Findings, file: str) -> None:
+        """Warn of each cluster where a reader's policy over the whole mount would show it refresh tokens."""
+        mounts: dict[str, set[str]] = {}
+        for job in jobs:
+            for place in job.destinations:
+                mounts.setdefault(place.cluster, set()).add(place.mount)
+        kept = {(job.state.cluster, job.state.mount) for job in jobs if job.irreplaceable}
+        for cluster, mount in sorted(kept):
+            if mount in mounts.get(cluster, ()):
+                findings.odd(
+                    file,
+                    dotted("clusters", cluster) if cluster else "vault",
+                    "state_mount",
+                    f'refresh tokens stand in the mount that readers read: a policy on "{mount}/data/*" shows them; '
+                    "give them a mount of their own, or readers a policy on their paths alone",
+                )
+
+
+def _writer(other: Draft, draft: Draft) -> str:
+    if other is draft:
+        return "the job itself"
+    return f"[{dotted('jobs', other.name)}]" + ("" if other.file == draft.file else f" in {other.file}")
+
+
+def _upwards(spot: Spot) -> Iterable[Spot]:
+    address, namespace, path = spot
+    parts = path.split("/")
+    return ((address, namespace, "/".join(parts[:end])) for end in range(1, len(parts) + 1))

@@ -1,0 +1,134 @@
+"""From a path to Settings, or to every mistake at once."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from refresher.config import clusters, files, jobs
+from refresher.config.draft import Draft
+from refresher.config.mistakes import Findings, Reading, dotted, read
+from refresher.config.models import File, Included
+from refresher.config.places import Places
+from refresher.core.errors import ConfigError, Mistake
+from refresher.core.settings import Limits, LogSettings, Settings
+
+AnyReading: TypeAlias = Reading[File] | Reading[Included]
+
+
+def load(path: Path) -> Settings:
+    """Return what the file `path` and the files it includes say; raise ConfigError with every mistake in them.
+
+    Reads no secret: references are checked as text. Of the environment only $VAULT_ADDR and $BAO_ADDR are read, and
+    only where [vault] names no address.
+    """
+    findings = Findings()
+    try:
+        raw = files.table(path)
+    except files.UnreadableFileError as problem:
+        raise ConfigError((problem.mistake,)) from None
+    order = list(_tables(str(path), raw))
+    main = read(File, raw, str(path), findings)
+    included: list[Reading[Included]] = []
+    for file in _included(main, path, findings):
+        try:
+            more = files.table(file)
+        except files.UnreadableFileError as problem:
+            findings.mistakes.append(problem.mistake)
+            continue
+        order += _tables(str(file), more)
+        included.append(read(Included, more, str(file), findings))
+    settings = _settings(main, included, findings, path)
+    if findings.mistakes:
+        raise ConfigError(_sorted(findings.mistakes, order))
+    return settings
+
+
+def _tables(file: str, raw: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the file's tables in its own order, the order in which a person mends it."""
+    for name, inner in raw.items():
+        yield file, dotted(name)
+        if isinstance(inner, dict):
+            yield from ((file, dotted(name, each)) for each in inner)
+
+
+def _sorted(mistakes: list[Mistake], order: list[tuple[str, str]]) -> tuple[Mistake, ...]:
+    ranks = {place: rank for rank, place in enumerate(order)}
+    return tuple(sorted(mistakes, key=lambda each: ranks.get((each.file, each.table), -1)))
+
+
+def _included(main: Reading[File], path: Path, findings: Findings) -> list[Path]:
+    found, empty = files.included(main.model.include, path)
+    for pattern in empty:
+        if files.is_wild(pattern):
+            findings.odd(main.file, "", "include", f"no file matches {pattern}")
+        else:
+            findings.wrong(main.file, "", "include", f"there is no file {pattern}")
+    return found
+
+
+def _settings(main: Reading[File], included: list[Reading[Included]], findings: Findings, path: Path) -> Settings:
+    model = main.model
+    built = clusters.build(main, findings)
+    places = Places(
+        clusters=clusters.tables(main),
+        addresses={name: cluster.address for name, cluster in built.items()},
+        unread=frozenset(place[1] for place in main.bad if place[0] == "clusters" and len(place) > 1),
+        instance=model.instance.name,
+    )
+    outcomes = [jobs.build(draft, places) for draft in _drafts(main, included, findings)]
+    places.clashes((each.draft, each.destinations) for each in outcomes)
+    found = {each.draft.name: each.job for each in outcomes if each.job is not None}
+    places.shared_mounts(found.values(), findings, main.file)
+    if not outcomes and not any(place[0] == "jobs" for place in main.bad):
+        findings.wrong(main.file, "jobs", "", "there is no job: write at least one table [jobs.NAME]")
+    if model.limits.per_host > model.limits.total:
+        findings.wrong(main.file, "limits", "per_host", f"is more than total ({model.limits.total})")
+    if model.web.listen:
+        findings.odd(main.file, "web", "listen", "this version has no status page yet")
+    return Settings(
+        file=path,
+        instance=model.instance.name,
+        state_dir=model.state.dir,
+        clusters=built,
+        jobs=found,
+        limits=Limits(per_host=model.limits.per_host, total=model.limits.total),
+        log=LogSettings(level=model.log.level, format=model.log.format),
+        drift_check=model.drift_check,
+        warnings=tuple(str(each) for each in findings.warnings),
+    )
+
+
+def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings: Findings) -> Iterator[Draft]:
+    """Yield every job once, in the order of the files; a name that stands in two files is told."""
+    defaults = {} if main.model.defaults is None else main.model.defaults.said()
+    bad_defaults = frozenset(place[1] for place in main.bad if place[0] == "defaults" and len(place) > 1)
+    seen: dict[str, str] = {}
+    for reading in chain[AnyReading]([main], included):
+        unread = _unread(reading)
+        for name, table in reading.model.jobs.items():
+            if name in seen:
+                findings.wrong(reading.file, dotted("jobs", name), "", f"a job of this name stands in {seen[name]} too")
+                continue
+            seen[name] = reading.file
+            own = table.said()
+            yield Draft(
+                name=name,
+                file=reading.file,
+                own=own,
+                defaults=defaults,
+                bad=frozenset(unread.get(name, ())) | (bad_defaults - own.keys()),
+                findings=findings,
+            )
+
+
+def _unread(reading: AnyReading) -> dict[str, list[str]]:
+    """Return the keys that could not be read, by job."""
+    found: dict[str, list[str]] = {}
+    for place in reading.bad:
+        match place:
+            case ("jobs", name, key):
+                found.setdefault(name, []).append(key)
+            case _:
+                pass
+    return found
