@@ -75,8 +75,10 @@ def identity(directory: Path, instance: str) -> Identity:
         with _locked(directory) as folder:
             return _kept(folder, name)
     except OSError as error:
-        why = f"{directory}: {os.strerror(error.errno or 0)}"
-        return replace(_new(), warning=f"{why}: the identity of this run is lost when it ends; make it writable")
+        why = os.strerror(error.errno or 0)
+    except ValueError as error:  # what was just written comes back as another's: a file system without modes
+        why = str(error)
+    return replace(_new(), warning=f"{directory}: {why}: the identity of this run is lost when it ends")
 
 
 def _kept(folder: int, name: str) -> Identity:
@@ -111,7 +113,7 @@ def _read(folder: int, name: str) -> Identity:
     try:
         facts = os.fstat(file)
         if not stat.S_ISREG(facts.st_mode) or facts.st_mode & 0o077 or not _trusted(facts.st_uid):
-            raise ValueError("not a private file of ours")
+            raise ValueError("files are not private to us")
         text = os.read(file, SIZE_LIMIT)
     finally:
         os.close(file)

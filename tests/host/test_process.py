@@ -1,0 +1,56 @@
+"""What the process did to itself, as the kernel sees it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from refresher.host import process
+
+LOOK = """
+import json, os, resource, ssl
+from refresher.host.process import harden
+said = harden()
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps({
+    "said": said,
+    "umask": status["Umask"].strip(),
+    "core": resource.getrlimit(resource.RLIMIT_CORE),
+    "dumpable": __import__("ctypes").CDLL(None).prctl(3, 0, 0, 0, 0),
+    "keylog": ssl.create_default_context().keylog_filename,
+    "environ": os.environ.get("SSLKEYLOGFILE"),
+}))
+import faulthandler; assert faulthandler.is_enabled()
+"""
+
+
+def test_the_kernel_agrees(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        env={"SSLKEYLOGFILE": str(tmp_path / "keys")},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(ran.stdout) == {
+        "said": [],
+        "umask": "0077",
+        "core": [0, 0],
+        "dumpable": 0,
+        "keylog": None,
+        "environ": None,
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failure", [AttributeError, OSError])
+def test_a_system_without_prctl_is_told_of(monkeypatch: pytest.MonkeyPatch, failure: type[Exception]) -> None:
+    def no_libc(_name: None) -> None:
+        raise failure
+
+    for module, name in ((process.os, "umask"), (process.resource, "setrlimit"), (process.faulthandler, "enable")):
+        monkeypatch.setattr(module, name, lambda *_: None)
+    monkeypatch.setattr(process.ctypes, "CDLL", no_libc)
+    assert process.harden() == ("the process stays dumpable: a debugger of the same user can read its memory",)
