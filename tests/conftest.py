@@ -4,7 +4,7 @@ import pytest
 
 from tests.guards.canaries import Canaries
 
-pytest_plugins = ("tests.servers.providers", "tests.servers.no_skips")
+pytest_plugins = ("tests.servers.providers", "tests.servers.no_skips", "tests.servers.openbao")
 
 
 @pytest.fixture
