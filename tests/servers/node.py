@@ -3,6 +3,7 @@
 As a program (`python -m tests.servers.node`) it installs node_modules exactly as the lock file says.
 """
 
+import functools
 import importlib.util
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ OLDEST = (20, 12)
 INSTALLED = FOLDER / "node_modules" / ".package-lock.json"
 
 
+@functools.cache
 def find_node() -> tuple[str, list[str]] | None:
     """Return the command of Node.js and the words of npm's, or `None` where neither place has them."""
     for node, npm in candidates():
