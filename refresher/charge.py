@@ -1,6 +1,6 @@
 """A job in our care: what is known of it, in memory, between one walk and the next."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from refresher.core import policy
@@ -8,6 +8,7 @@ from refresher.core.model import Job, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
+from refresher.core.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +36,30 @@ class Charge:
     seen: str = ""  # keyed fingerprint of the access token that readers hold
     refused: str = ""  # keyed fingerprint of a refresh token that was refused: never sent again
     unwritten: Token | None = None
-    unkept: bool = False  # the refresh token of `unwritten` is not in the state record yet
+    unkept: Secret | None = None  # a refresh token that was issued and is not in the state record yet
     attempts: int = 0
     last: Outcome | None = None
     last_at: datetime | None = None
     warned: str = ""  # what readers' token was last reported as: "expiring" or "expired"
 
     @property
+    def pending(self) -> bool:
+        """Whether something was issued that is not in Vault yet."""
+        return self.unwritten is not None or self.unkept is not None
+
+    @property
     def expires_at(self) -> datetime | None:
         """When the first of the destinations holds nothing alive; None: unknown, missing, or never."""
         ends = [one.expires_at if one else None for one in self.held or ()]
         return None if None in ends else min((end for end in ends if end), default=None)
+
+    def succeeded_by(self, job: Job) -> "Charge":
+        """Return the charge of the same job after its configuration changed: what stands is looked at afresh."""
+        asks = [
+            (one.token_url, one.grant, one.client_auth, one.client_id, one.username, one.scope, one.params)
+            for one in (self.job, job)
+        ]
+        return replace(self, job=job, held=None, versions=(), trouble=None, changed=asks[0] != asks[1] or self.changed)
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""

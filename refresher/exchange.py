@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from refresher.charge import Charge, Identity
 from refresher.core import backoff
-from refresher.core.errors import TransportError
+from refresher.core.errors import StoreRefusedError, TransportError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Granted, GrantName, Job, Reference, Rejected
 from refresher.core.secret import Secret
@@ -46,6 +46,9 @@ class Exchange:
         job = charge.job
         secrets = await self._secrets(job)
         if job.irreplaceable:
+            if None in charge.versions:
+                why = f"{job.destinations[0]}: a KV v1 mount has no check-and-set; this job's token needs KV v2"
+                raise StoreRefusedError("kv_v1", why)
             for place in sorted({*job.destinations, job.state}):
                 await self._stores[place.cluster].prove(place)
         grant: GrantName = job.grant
@@ -73,16 +76,18 @@ class Exchange:
             response = await self._http.send(request)
         except TransportError as error:
             return unanswered(error)
-        return interpret(response, job, sent_at=sent_at, sent_refresh_token=refresh_token)
+        carried = [*secrets.values(), *([refresh_token] if refresh_token is not None else [])]
+        return interpret(response, job, sent_at=sent_at, sent_refresh_token=refresh_token, secrets=carried)
 
     def _grants(self, charge: Charge, secrets: Mapping[str, Secret]) -> Iterator[tuple[GrantName, Secret | None]]:
-        held = charge.record.refresh_token if charge.record is not None else None
-        for one in (held, secrets.get("refresh_token")):
+        job, held = charge.job, charge.record.refresh_token if charge.record is not None else None
+        candidates = (held, secrets.get("refresh_token")) if job.refreshes or job.grant == "refresh_token" else ()
+        for one in candidates:
             if one is not None and fingerprint(self._key, one) != charge.refused:
                 yield "refresh_token", one
                 break
-        if charge.job.grant != "refresh_token":
-            yield charge.job.grant, None
+        if job.grant != "refresh_token":
+            yield job.grant, None
 
     async def _secrets(self, job: Job) -> Mapping[str, Secret]:
         wanted: dict[str, Reference | None] = {

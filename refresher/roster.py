@@ -60,7 +60,7 @@ class Roster:
         """Keep every job fresh until `stop` is set; then finish what is under way. `ready` once all were looked at."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            await self._look_all(tuple(self.charges))
+            await self.look_all()
             ready()
             loops = [group.create_task(loop) for loop in (self._listen(), self._pump())]
             await stop.wait()
@@ -76,7 +76,7 @@ class Roster:
         """Walk what is due among `names`, all of them by `force`, and return how each ended."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            await self._look_all(names)
+            await self.look_all(names)
             for name in names:
                 charge = self.charges[name]
                 if charge.held is not None and (force or self._is_due(charge)):
@@ -121,7 +121,7 @@ class Roster:
         if self._stopping or self._scheduler is None or name in self._queue:
             return
         retry_at = charge.trouble.retry_at if charge.trouble is not None else None
-        if charge.held is None or charge.unwritten is not None:
+        if charge.held is None or charge.pending:
             verdict: policy.Verdict = policy.Rotate(reason="unwritten")
             if retry_at is not None and retry_at > now:
                 verdict = policy.Wait(until=retry_at, reason="backoff")
@@ -135,23 +135,23 @@ class Roster:
             case policy.Wait() | policy.Halt():
                 self._scheduler.cancel(name)
 
-    def add(self, job: Job) -> Charge:
-        """Take `job` in our care."""
-        charge = self.charges[job.name] = Charge(job=job)
-        self.settle(charge)
-        return charge
-
-    def remove(self, name: str) -> None:
-        """Forget a job; a walk of it that is under way ends as it would."""
-        self.charges.pop(name, None)
-        self._queue.withdraw(name)
-        if self._scheduler is not None:
-            self._scheduler.cancel(name)
+    def update(self, jobs: Mapping[str, Job]) -> None:
+        """Take over a new set of jobs; a walk that is under way ends as it began, and its job is then seen afresh."""
+        for name in [one for one in self.charges if one not in jobs]:
+            del self.charges[name]
+            self._queue.withdraw(name)
+            if self._scheduler is not None:
+                self._scheduler.cancel(name)
+        for name, job in jobs.items():
+            old = self.charges.get(name)
+            if old is None or old.job != job:
+                self.charges[name] = Charge(job=job) if old is None else old.succeeded_by(job)
+                self.settle(self.charges[name])
 
     async def look(self, name: str) -> None:
         """Read afresh what stands at a job's paths, unless it is queued or running."""
         charge = self.charges.get(name)
-        if charge is None or name in self._queue or charge.unwritten is not None or self._outages.holds(charge.job):
+        if charge is None or name in self._queue or charge.pending or self._outages.holds(charge.job):
             return
         await self._guarded(charge, look_only=True)
         self.settle(charge)
@@ -159,8 +159,9 @@ class Roster:
     def _is_due(self, charge: Charge) -> bool:
         return isinstance(policy.decide(charge.facts(self._clock.now(), self._holder)), policy.Rotate)
 
-    async def _look_all(self, names: Collection[str]) -> None:
-        waiting = iter(names)
+    async def look_all(self, names: Collection[str] | None = None) -> None:
+        """Read what stands at the paths of `names`, or of all jobs."""
+        waiting = iter(tuple(self.charges) if names is None else names)
 
         async def worker() -> None:
             for name in waiting:
@@ -189,10 +190,10 @@ class Roster:
         if self._group is None:
             return
         while (name := self._queue.take()) is not None:
-            self._group.create_task(self._run(name))
+            self._group.create_task(self._run(name, self.charges[name]))
 
-    async def _run(self, name: str) -> None:
-        charge, answered = self.charges[name], True
+    async def _run(self, name: str, charge: Charge) -> None:
+        answered = True
         try:
             ended = await self._guarded(charge, force=name in self._forced)
             self._forced.discard(name)
@@ -200,8 +201,10 @@ class Roster:
         finally:
             self._queue.done(name, host_answered=answered)
             self._turn.set()
-            if self.charges.get(name) is charge:
-                self.settle(charge)
+            if (now := self.charges.get(name)) is not None:
+                if now is not charge:  # the job was changed meanwhile: what this walk wrote is not known to it
+                    now.held, now.unwritten, now.unkept = None, charge.unwritten, charge.unkept
+                self.settle(now)
 
     async def _guarded(self, charge: Charge, *, force: bool = False, look_only: bool = False) -> Outcome | None:
         """Walk `charge`; whatever it raises is the trouble of this job alone."""
@@ -230,14 +233,10 @@ class Roster:
                 self._turn.clear()
                 await self._turn.wait()
             late = self._clock.monotonic() >= ends
-            unwritten = [
-                one
-                for one in self.charges.values()
-                if one.unwritten is not None and (one.job.irreplaceable or not late)
-            ]
+            unwritten = [one for one in self.charges.values() if one.pending and (one.job.irreplaceable or not late)]
             if not unwritten:
                 return
             for charge in unwritten:
                 await self._guarded(charge)
-            if any(charge.unwritten is not None for charge in unwritten):
+            if any(charge.pending for charge in unwritten):
                 await self._clock.sleep(RETRY)

@@ -93,13 +93,14 @@ class Rotation:
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
         job = charge.job
-        if charge.held is None or (job.irreplaceable and charge.unwritten is None):
+        if charge.held is None or (job.irreplaceable and not charge.pending):
             await self._look(charge)
         walk.before = charge.versions
         latched = charge.trouble is not None and charge.trouble.kind == "permanent" and charge.trouble.credential
         if latched and latched != await self._exchange.credential(job):
             charge.trouble, charge.refused = None, ""  # somebody mended it: the latch opens at once
-        if charge.unwritten is not None and not charge.unkept and self._stale(charge.unwritten, charge):
+        await self._keep(charge)
+        if charge.unwritten is not None and self._stale(charge.unwritten, charge):
             charge.unwritten = None
         if charge.unwritten is None:
             match policy.decide(charge.facts(self._clock.now(), self._identity.holder, force=force)):
@@ -112,27 +113,29 @@ class Rotation:
             asked = await self._exchange.ask(charge)
             walk.grant = asked.grant
             if isinstance(asked.verdict, Rejected):
-                return self._endings.rejected(charge, walk, asked, asked.verdict)
-            charge.unwritten = asked.verdict.token
-            charge.unkept = asked.verdict.token.refresh_token is not None
-        await self._keep(charge, charge.unwritten)
+                charge.unkept = asked.verdict.refresh_token
+                ended = self._endings.rejected(charge, walk, asked, asked.verdict)
+                await self._keep(charge)
+                return ended
+            charge.unwritten, charge.unkept = asked.verdict.token, asked.verdict.token.refresh_token
+            await self._keep(charge)
         return await self._write(charge, walk, charge.unwritten)
 
-    async def _keep(self, charge: Charge, token: Token) -> None:
-        """Write the refresh token to the state record, before anything else happens to the answer."""
-        if not charge.unkept or token.refresh_token is None:
+    async def _keep(self, charge: Charge) -> None:
+        """Write a new refresh token to the state record, before anything else happens to the answer."""
+        if charge.unkept is None:
             return
         job, store = charge.job, self._stores[charge.job.state.cluster]
         record = charge.record or published.record_of(await store.read(job.state))
         for _ in range(2):
-            new = replace(record, refresh_token=token.refresh_token, generation=record.generation + 1)
+            new = replace(record, refresh_token=charge.unkept, generation=record.generation + 1)
             data = published.record_data(new, job, self._identity.instance, self._clock.now())
             try:
                 written = await store.write(job.state, data, cas=record.version)
             except StoreConflictError:  # the answer in hand is the newest: only the record's version was not known
                 record = published.record_of(await store.read(job.state))
                 continue
-            charge.record, charge.unkept = replace(new, version=written.version or 0), False
+            charge.record, charge.unkept = replace(new, version=written.version or 0), None
             return
         raise StoreUnavailableError("conflict", f"{job.state}: somebody else keeps writing the state record")
 

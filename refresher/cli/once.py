@@ -1,0 +1,70 @@
+"""`refresher once`: one pass over what is due, then stop; the cron line's successor."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final
+
+import typer
+
+from refresher import daemon
+from refresher.cli import _words
+from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
+from refresher.cli._process import known_jobs, set_up
+from refresher.core.outcome import Outcome
+from refresher.core.settings import Settings
+
+MANY: Final = 20  # from here on a terminal sees a progress bar
+JobsArgument = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="Only these jobs; else all.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Fetch a token although none is due.")]
+
+
+def once(
+    jobs: JobsArgument = None,
+    config: ConfigOption = None,
+    force: ForceOption = False,  # noqa: FBT002  # typer's way to say a flag
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> int:
+    settings = load_or_exit(find_config(config))
+    names = known_jobs(settings, jobs)
+    set_up(settings, quiet=True)
+    outcomes = asyncio.run(_pass(settings, names, force=force, as_json=as_json))
+    if not as_json:
+        for ended in outcomes:
+            print(_words.outcome_line(ended))
+    if all(ended.well for ended in outcomes):
+        return 0
+    return os.EX_TEMPFAIL if all(_away(ended) for ended in outcomes) else 1
+
+
+async def _pass(settings: Settings, names: tuple[str, ...], *, force: bool, as_json: bool) -> list[Outcome]:
+    async with daemon.build(settings) as parts:
+        with _progress(len(names)) as advance:
+
+            def done(ended: Outcome) -> None:
+                advance()
+                if as_json:
+                    print(json.dumps(ended.as_json()), flush=True)
+
+            return await parts.roster().once(names, force=force, progress=done)
+
+
+def _away(ended: Outcome) -> bool:
+    """Whether nothing could be done because Vault or the network is down."""
+    return ended.store_down or ended.error in ("transport", "deadline")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    if total < MANY or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415  # a few jobs need no bar
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("jobs", total=total)
+        yield lambda: progress.advance(task)
