@@ -298,8 +298,7 @@ def test_a_server_dies_with_its_parent(name, tmp_path):
     if KINDS[name].node and (reason := why_not()):
         pytest.skip(reason)
     program = (
-        "import sys, time, pathlib; from tests.servers.node import why_not
-from tests.servers.provider import Provider\n"
+        "import sys, time, pathlib; from tests.servers.provider import Provider\n"
         "print(Provider(sys.argv[1], pathlib.Path(sys.argv[2])).process.pid, flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", program, name, str(tmp_path)]
