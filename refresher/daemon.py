@@ -48,10 +48,12 @@ class Parts:
         self.stores: dict[str, Vault] = {}
         self._stack = stack
         self._local = LocalReferences()
+        self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE, None)
+        self.references = ReferenceReader(self._local, self.stores)
         self.rotation = Rotation(
-            http=self._wire(settings.request_deadline, PROVIDER_KEEPALIVE, None),
+            http=self.http,
             stores=self.stores,
-            references=ReferenceReader(self._local, self.stores),
+            references=self.references,
             clock=self.clock,
             sink=self.sink,
             identity=self.identity,
@@ -85,10 +87,13 @@ class Parts:
             limits=self.settings.limits,
         )
 
+    def used_clusters(self) -> set[str]:
+        """Return the names of the clusters that a job writes to."""
+        return {place.cluster for job in self.settings.jobs.values() for place in job.destinations}
+
     async def login(self) -> None:
         """Log in to each cluster that a job uses. Raises StoreError: what the first of them answered."""
-        used = {place.cluster for job in self.settings.jobs.values() for place in job.destinations}
-        for name in sorted(used):
+        for name in sorted(self.used_clusters()):
             await self.stores[name].login()
 
 

@@ -7,7 +7,7 @@ from refresher.charge import Charge, Identity
 from refresher.core import backoff
 from refresher.core.errors import StoreRefusedError, TransportError
 from refresher.core.fingerprint import fingerprint
-from refresher.core.model import Granted, GrantName, Job, Reference, Rejected
+from refresher.core.model import Granted, GrantName, Job, Rejected
 from refresher.core.secret import Secret
 from refresher.ports import Clock, Http, References, SecretStore
 from refresher.providers import build, interpret, unanswered
@@ -90,12 +90,7 @@ class Exchange:
             yield job.grant, None
 
     async def _secrets(self, job: Job) -> Mapping[str, Secret]:
-        wanted: dict[str, Reference | None] = {
-            "client_secret": job.client_secret,
-            "password": job.password,
-            "refresh_token": job.refresh_token,
-        }
-        return await self._references.resolve({name: ref for name, ref in wanted.items() if ref is not None})
+        return await self._references.resolve(job.references())
 
     def _credential(self, job: Job, secrets: Mapping[str, Secret]) -> str:
         asked_for = (job.token_url, job.grant, job.client_auth, job.client_id, job.username, job.scope, job.params)

@@ -37,7 +37,7 @@ def check(config: ConfigOption = None, live: LiveOption = False, as_json: JsonOp
 
 def _live(settings: Settings) -> tuple[Mistake, ...]:
     """Return what fails against the real Vault and the real token hosts."""
-    failures: tuple[Mistake, ...] = import_module("refresher.daemon").check_live(settings)
+    failures: tuple[Mistake, ...] = import_module("refresher.live").check_live(settings)
     return failures
 
 

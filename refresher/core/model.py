@@ -101,6 +101,11 @@ class Job:
     destinations: tuple[Location, ...]
     state: Location
 
+    def references(self) -> Mapping[str, Reference]:
+        """Return the secret references that it has, by key of jobs.toml."""
+        named = {"client_secret": self.client_secret, "password": self.password, "refresh_token": self.refresh_token}
+        return {name: reference for name, reference in named.items() if reference is not None}
+
     @property
     def irreplaceable(self) -> bool:
         """Whether its grant is spent by using it, or a new token kills the old one (design: words)."""

@@ -1,0 +1,58 @@
+"""`check --live`: what a running daemon would meet, tried without spending anything."""
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+from refresher import daemon
+from refresher.core.errors import Mistake, RefresherError, StoreError
+from refresher.core.model import HttpRequest, Job
+from refresher.core.settings import Settings
+
+
+def check_live(settings: Settings) -> tuple[Mistake, ...]:
+    """Log in to each cluster, read each secret, prove each path writable, reach each token host; return what failed."""
+    return asyncio.run(_check(settings))
+
+
+async def _check(settings: Settings) -> tuple[Mistake, ...]:
+    file, found = str(settings.file), []
+    async with daemon.build(settings) as parts:
+        for name in sorted(parts.used_clusters()):
+            table = f"clusters.{name}" if name else "vault"
+            found.append(await _tried(Mistake(file, table, "auth", ""), parts.stores[name].login()))
+        if not any(found):
+            for job in settings.jobs.values():
+                for mistake, deed in _deeds(file, job, parts):
+                    found.append(await _tried(mistake, deed))
+        hosts = {_origin(job.token_url): job for job in settings.jobs.values()}
+        for origin, job in hosts.items():
+            knock = HttpRequest(method="HEAD", url=origin)
+            found.append(await _tried(Mistake(file, f"jobs.{job.name}", "token_url", ""), parts.http.send(knock)))
+    return tuple(mistake for mistake in found if mistake is not None)
+
+
+def _deeds(file: str, job: Job, parts: daemon.Parts) -> Iterator[tuple[Mistake, Awaitable[object]]]:
+    table = f"jobs.{job.name}"
+    for key, reference in job.references().items():
+        yield Mistake(file, table, key, ""), parts.references.resolve({key: reference})
+    for place in job.destinations:
+        yield Mistake(file, table, "path", ""), parts.stores[place.cluster].prove(place)
+    if job.irreplaceable:
+        yield Mistake(file, table, "path", ""), parts.stores[job.state.cluster].prove(job.state)
+
+
+async def _tried(mistake: Mistake, deed: Awaitable[object]) -> Mistake | None:
+    try:
+        await deed
+    except StoreError as error:
+        return replace(mistake, message=f"{error} ({error.code})")
+    except RefresherError as error:
+        return replace(mistake, message=str(error))
+    return None
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, "/", "", ""))
