@@ -18,6 +18,7 @@ NO_CODE: Final = ""  # an error that bears no code of its own: it is called afte
 _SAFE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _FINE: Final = frozenset("0")  # what a number of success is, where the job does not say otherwise
 _SHORT_SECRET: Final = 8  # characters; a shorter one may well be part of an honest code
+_TELLING_RUN: Final = 12  # characters that a code and a secret share by no accident
 
 _TRANSIENT_STATUS: Final = frozenset((408, 409, 425, 429))
 _TRANSIENT: Final = frozenset(
@@ -161,4 +162,8 @@ def _first(errors: object) -> str | None:
 
 
 def _echoes(code: str, secret: str) -> bool:
-    return code == secret or (len(secret) >= _SHORT_SECRET and secret in code)
+    """Whether `code` is the secret, or shares a run of characters with it that no honest code would."""
+    run = min(len(secret), _TELLING_RUN)
+    if run < _SHORT_SECRET:
+        return code == secret
+    return any(code[start : start + run] in secret for start in range(len(code) - run + 1))

@@ -24,7 +24,8 @@ def interpret(  # noqa: PLR0913  # all that a verdict may depend on
     """Return what `response` to a token request of `job` means. Never raises, whatever the bytes.
 
     `sent_at` is when the request was sent: lifetimes count from there. `previous` is the access token that readers
-    hold. `secrets` are those that the request carried: an error code that repeats one is called `other`.
+    hold. `secrets` are those that the request carried: an error code that repeats one, in part or whole, is called
+    `other`.
     For `malformed`, `error` is the member or the step that failed: `status`, `too_large`, `encoding`, `body`,
     `duplicate`, `access_token`, `token_type`, `expires_in`, `refresh_token`.
     Flags of a token: `refresh_token_rotated`, `unchanged_token`, `expires_in_clamped`, `scope_unreadable`,
@@ -50,7 +51,8 @@ def interpret(  # noqa: PLR0913  # all that a verdict may depend on
     if refused and not code:
         code = failure.challenge_code(response) or failure.NO_CODE
     if code is not None:
-        return failure.rejected(response, members, code, now=sent_at, secrets=secrets)
+        sent = (*secrets, sent_refresh_token) if sent_refresh_token is not None else secrets
+        return failure.rejected(response, members, code, now=sent_at, secrets=sent)
     try:
         token = _token(members, job, sent_at)
     except UnusableReplyError as error:

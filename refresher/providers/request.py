@@ -2,7 +2,7 @@
 
 import base64
 import re
-from typing import Final, NoReturn
+from typing import Final, NoReturn, assert_never
 from urllib.parse import quote, urlencode
 
 from refresher import __version__
@@ -43,6 +43,8 @@ def build(
             fields["refresh_token"] = _reveal(refresh_token, job.refresh_token, "refresh_token")
         case "client_credentials":
             pass
+        case _:
+            assert_never(grant)
     if job.scope and grant != "refresh_token":
         fields["scope"] = " ".join(job.scope)
     secret = _reveal(client_secret, job.client_secret, "client_secret")
@@ -57,6 +59,8 @@ def build(
             headers = (*_HEADERS, _basic(client_id, secret))
         case "post":
             fields |= {"client_id": client_id, "client_secret": secret}
+        case _:
+            assert_never(job.client_auth)
     body = urlencode(
         fields | dict(job.params), quote_via=quote, safe=""
     )  # %20, since not every server reads + as space

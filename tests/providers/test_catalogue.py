@@ -1,0 +1,180 @@
+"""The catalogue: every row is sound, and the first three follow their vendors' pages."""
+
+import tomllib
+from datetime import timedelta
+from importlib import resources
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from refresher.core.model import Rejected
+from refresher.core.secret import Secret
+from refresher.providers import Provider, build, catalogue, example, explain, interpret
+from tests.core.builders import a_job
+from tests.providers.replies import SENT, reply
+
+ROWS = list(catalogue().values())
+FORBIDDEN = {"error": "Forbidden", "errorDescription": "permission denied"}
+WORDS = {"client_credentials", "password", "refresh_token"}
+
+
+def job_of(row: Provider, token_url: str, **changes):
+    fields = {"provider": row.name, "token_url": token_url, "grant": row.grant, "client_auth": row.client_auth}
+    return a_job(**fields | {"scope": row.scope, "lifetime": row.lifetime, "refreshes": row.refreshes} | changes)
+
+
+def test_every_file_is_a_row():
+    files = (resources.files("refresher.providers") / "data").iterdir()
+    assert sorted(file.name for file in files) == [f"{name}.toml" for name in catalogue()]
+    assert set(catalogue()) >= {"semansys", "smartdocumentor", "screening-eagle", "oauth2"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_rows_are_sound(row):
+    assert row.title
+    assert row.docs
+    assert row.grant is None or row.grant in WORDS
+    assert row.client_auth in {"basic", "basic_raw", "post"}
+    assert row.environment is None or row.environment in row.environments
+    assert not (row.base_url_required and row.environments)
+    if row.token_path is not None:
+        assert row.token_path.startswith("/")
+        assert row.environments or row.base_url_required
+    for base in row.environments.values():
+        parts = urlsplit(base)
+        assert (parts.scheme, parts.path, parts.query, parts.username) == ("https", "", "", None)
+        assert parts.hostname
+    for text in (row.title, row.docs, row.notes, *row.errors, *row.errors.values()):
+        assert text.isprintable()
+
+
+def test_nobody_changes_a_row():
+    with pytest.raises(TypeError):
+        catalogue()["oauth2"] = ROWS[0]
+    with pytest.raises(TypeError):
+        catalogue()["semansys"].environments["live"] = "https://elsewhere.example"
+    with pytest.raises(TypeError):
+        catalogue()["semansys"].errors["400"] = ""
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_examples_are_tables_to_paste(row):
+    text = example(row)
+    assert text.startswith(f"# {row.title}: {row.docs}\n")
+    table = tomllib.loads(text)["jobs"][row.name]
+    required = {"provider", "client_id", "client_secret", "path"}
+    assert required <= set(table)
+    assert table["client_secret"].startswith("vault:secret/clients/")
+    optional = {"environment", "base_url", "token_url", "grant", "client_auth", "username", "password"}
+    assert set(table) - required <= optional
+    assert ("username" in table) == ("password" in table) == (row.grant == "password")
+    assert len({"environment", "base_url", "token_url"} & set(table)) == (row.environment is None)
+
+
+def test_semansys_follows_its_page():
+    row = catalogue()["semansys"]
+    assert row.environments == {"pre": "https://oidc-pre.semansys.com"}
+    assert (row.environment, row.refreshes, row.lifetime) == (None, True, timedelta(hours=1))
+    job = job_of(row, row.environments["pre"] + row.token_path, username="api@acme.example")
+    request = build(job, "password", client_secret=Secret("s"), password=Secret("p"))
+    assert request.url == "https://oidc-pre.semansys.com/connect/token"
+    assert request.body == b"grant_type=password&username=api%40acme.example&password=p&client_id=acme&client_secret=s"
+    body = {
+        "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.sig",
+        "token_type": "bearer",
+        "expires_in": 3600,
+        "refresh_token": "8xLOxBtZp8",
+        "scope": "read write",
+    }
+    token = interpret(reply(body), job, sent_at=SENT).token
+    assert (token.refresh_token, token.scope, token.flags) == (Secret("8xLOxBtZp8"), ("read", "write"), ())
+
+
+@pytest.mark.parametrize(("status", "word"), [(400, "params"), (401, "client secret"), (403, "password")])
+def test_semansys_errors(status, word):
+    job = job_of(catalogue()["semansys"], "https://oidc-pre.semansys.com/connect/token")
+    for body in (b"", {"error": "invalid_request"}, b"Bad Request"):
+        refused = interpret(reply(body, status), job, sent_at=SENT)
+        assert refused.kind == "permanent"
+        assert word in explain("semansys", refused)
+
+
+def test_smartdocumentor_follows_its_page():
+    row = catalogue()["smartdocumentor"]
+    assert (row.environment, row.revokes_previous, row.lifetime) == ("cloud", False, timedelta(hours=1))
+    job = job_of(row, row.environments["cloud"] + row.token_path)
+    request = build(job, "client_credentials", client_secret=Secret("s"))
+    assert request.url == "https://cloud.smartdocumentor.net/connect/token"
+    assert parse_qs(request.body.decode()) == {
+        "grant_type": ["client_credentials"],
+        "scope": ["WebAPI"],
+        "client_id": ["acme"],
+        "client_secret": ["s"],
+    }
+    refused = interpret(reply({"error": "invalid_client"}, 400), job, sent_at=SENT)
+    assert (refused.kind, refused.error) == ("permanent", "invalid_client")
+    assert "Create Secrets" in explain("smartdocumentor", refused, client_auth="post", special=True)
+
+
+def test_screening_eagle_follows_its_page():
+    row = catalogue()["screening-eagle"]
+    assert (row.base_url_required, row.environments, row.refreshes) == (True, {}, False)
+    assert row.lifetime == timedelta(seconds=604_800)
+    job = job_of(row, "https://eagle.example" + row.token_path, keep=("id_token",))
+    request = build(job, "client_credentials", client_secret=Secret("s:é"))
+    assert request.url == "https://eagle.example/api/id/v1/auth/token"
+    assert request.body == b"grant_type=client_credentials&scope=openid%20email%20profile%20inspect"
+    assert dict(request.headers)["Authorization"] == "Basic YWNtZTpzOsOp"
+    body = {"scope": "openid email profile inspect", "token_type": "Bearer", "access_token": "eyJ.e30.s"}
+    body |= {"expires_in": 604_800, "id_token": "eyJ.e30.i", "refresh_token": "eyJ.e30.r"}
+    token = interpret(reply(body), job, sent_at=SENT).token
+    assert (token.refresh_token, token.expires_in) == (Secret("eyJ.e30.r"), 604_800)
+    assert token.extras["id_token"].reveal() == "eyJ.e30.i"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
+def test_screening_eagle_errors(status):
+    row = catalogue()["screening-eagle"]
+    refused = interpret(reply(FORBIDDEN, status), job_of(row, "https://eagle.example/t"), sent_at=SENT)
+    assert (refused.kind, refused.error) == ("transient" if status == 500 else "permanent", "Forbidden")
+    assert explain("screening-eagle", refused) == f"Forbidden: {row.errors[str(status)]}"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "word"),
+    [
+        ("invalid_grant", 400, "revoked"),
+        ("http_429", 429, "tried again later"),
+        ("custom_code", 404, "no token endpoint"),
+        ("http_302", 302, "never followed"),
+        ("custom_code", 418, "token_url, grant"),
+        ("http_503", 503, "at the server"),
+        ("transport", 0, "network"),
+        ("custom_code", 0, "does not name"),
+    ],
+)
+def test_the_standard_explains_what_the_provider_does_not(error, status, word):
+    refused = Rejected(kind="permanent", error=error, status=status)
+    assert explain("oauth2", refused) == explain("no-such-provider", refused)
+    assert word in explain("oauth2", refused)
+
+
+def test_a_malformed_reply_is_not_explained_by_its_status():
+    assert "neither JSON" in explain("semansys", Rejected(kind="malformed", error="body", status=200))
+
+
+def test_a_refused_client_is_told_the_other_way():
+    refused = Rejected(kind="permanent", error="invalid_client", status=401)
+    assert 'special characters, which servers read in two ways: try client_auth = "basic_raw" or "post"' in explain(
+        "oauth2", refused, client_auth="basic", special=True
+    )
+    assert 'if both are right, try client_auth = "basic" or "post"' in explain(
+        "oauth2", refused, client_auth="basic_raw"
+    )
+    by_code = Rejected(kind="permanent", error="invalid_client", status=400)
+    by_status = Rejected(kind="permanent", error="Forbidden", status=401)
+    other = Rejected(kind="permanent", error="invalid_grant", status=400)
+    for refused, told in ((by_code, True), (by_status, True), (other, False)):
+        assert ("try client_auth" in explain("oauth2", refused, client_auth="basic")) is told
+        assert "try client_auth" not in explain("oauth2", refused, client_auth="post")
+        assert explain("oauth2", refused).isprintable()
