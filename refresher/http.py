@@ -23,9 +23,11 @@ from typing import Final
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 import refresher
+from refresher.core.address import is_forbidden
 from refresher.core.errors import ConfigError, Mistake, TransportError
 from refresher.core.model import HttpRequest, HttpResponse
 
@@ -37,7 +39,7 @@ _HEADERS: Final = (
     ("accept", "application/json"),
     ("accept-encoding", "identity"),
 )
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_HEAD_END: Final = b"\r\n\r\n"
 
 
 class ForbiddenAddressError(OSError):
@@ -102,7 +104,7 @@ class Wire:
         self._connections = connections
         self._client = httpx.AsyncClient(
             transport=AiohttpTransport(verify=self._tls, trust_env=False, client=self._session),
-            headers=_HEADERS,
+            headers=(*_HEADERS, ("connection", "keep-alive" if keepalive else "close")),
             cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=())),
             follow_redirects=False,
             timeout=None,  # noqa: S113  # `send` holds one deadline over the whole exchange
@@ -157,6 +159,8 @@ class Wire:
         trace.on_connection_reuseconn.append(_note_connection)
         kept = {"keepalive_timeout": self._keepalive} if self._keepalive else {"force_close": True}
         connector = aiohttp.TCPConnector(ssl=self._tls, limit=self._connections, socket_factory=_guarded_socket, **kept)
+        factory: functools.partial[ResponseHandler] = functools.partial(_HeadFirst, loop=asyncio.get_running_loop())
+        connector._factory = factory  # noqa: SLF001  # aiohttp has no public way
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -174,23 +178,24 @@ def why_of(error: BaseException) -> str:
     return next(why for kinds, why in WHY if any(isinstance(link, kinds) for link in chain))
 
 
-def is_forbidden(address: str) -> bool:
-    """Whether no request may go to this IP address: link-local (cloud metadata), multicast, unspecified.
+class _HeadFirst(ResponseHandler):
+    """Reads a reply's head before what follows it.
 
-    IPv4 in IPv6 clothes (mapped, NAT64, 6to4) is judged as the IPv4 address that it leads to.
+    aiohttp's parser drops a whole reply when garbage follows it in the same segment; so the reply is there first.
     """
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        embedded = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            embedded = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-        ip = embedded or ip
-    return ip.is_link_local or ip.is_multicast or ip.is_unspecified
+
+    def data_received(self, data: bytes) -> None:
+        end = data.find(_HEAD_END) if data.startswith(b"HTTP/") else -1
+        while 0 <= end < len(data) - len(_HEAD_END):
+            super().data_received(data[: end + len(_HEAD_END)])
+            data = data[end + len(_HEAD_END) :]
+            end = data.find(_HEAD_END) if data.startswith(b"HTTP/") else -1
+        super().data_received(data)
 
 
 def _guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, _, address = info
-    if is_forbidden(str(address[0])):
+    if is_forbidden(ipaddress.ip_address(address[0])):
         raise ForbiddenAddressError
     return socket.socket(family, kind, protocol)
 
