@@ -1,4 +1,4 @@
-"""Reads jobs.toml and the files it includes: from a path to a TOML table, or to one clear mistake.
+"""Reads jobs.toml and the files it includes: from a path to a TOML table, or to what is wrong with the file.
 
 Rules of this module:
 - What is judged is what was opened: type and mode come from the open file (fstat), not from its name.
@@ -11,9 +11,9 @@ import re
 import stat
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-from refresher.core.errors import Mistake
+from refresher.config.mistakes import Findings
 
 LARGEST: Final = 64 * 2**20  # bytes; 100,000 jobs take about 30 MB
 _PLACE: Final = re.compile(r"\(at line ([0-9]+), column ([0-9]+)\)\Z")
@@ -30,63 +30,74 @@ _SYNTAX: Final = (  # how tomllib's messages begin, and what a person may do
     ("Expected ']'", 'the closing "]" of a table\'s name is missing'),
     ("Expected ']]'", 'the closing "]]" of a table\'s name is missing'),
     ("Illegal character", "a character stands here that TOML does not allow"),
+    ("Found invalid character", "a character stands here that TOML does not allow"),
+    ("Invalid statement", "a key is made of letters, digits, _ and -, or stands in quotes"),
     ("Invalid initial character for a key part", "a key is made of letters, digits, _ and -, or stands in quotes"),
+    ("Unescaped", "a backslash begins no known escape; in single quotes it stands for itself"),
+    ("Cannot redefine", "this table stands here for the second time"),
+    ("Cannot mutate", "this table or list is closed already"),
 )
 
 
-class UnreadableFileError(Exception):
-    """A file that is no table of TOML: `mistake` is for the person who wrote it."""
-
-    def __init__(self, mistake: Mistake) -> None:
-        super().__init__(str(mistake))
-        self.mistake = mistake
-
-
-def table(path: Path) -> dict[str, Any]:
-    """Return what the file `path` holds; raise UnreadableFileError."""
+def table(path: Path, findings: Findings) -> dict[str, Any] | None:
+    """Return what the file `path` holds, None where it can't be read as TOML; what is wrong is told to `findings`."""
     try:
-        return _parse(_bytes(path).decode("utf-8-sig"))
-    except UnicodeDecodeError as problem:
-        line = problem.object[: problem.start].count(b"\n") + 1
-        why = f"is not UTF-8 (line {line})"
+        data, mode = _bytes(path)
+        if mode & (stat.S_IWGRP | stat.S_IWOTH):
+            why = f"is writable by group or others (mode {mode:04o}): take that away with chmod go-w"
+            findings.wrong(str(path), "", "", why)
+        return _parse(data)
+    except _TextError as problem:
+        findings.wrong(str(path), "", "", str(problem))
     except OSError as problem:
-        why = f"cannot be read: {os.strerror(problem.errno) if problem.errno else 'it is no file name'}"
-    except (ValueError, RecursionError) as problem:
-        why = str(problem) if isinstance(problem, _TextError) else "is TOML nested, or with numbers, beyond use"
-    raise UnreadableFileError(Mistake(file=str(path), table="", key="", message=why))
+        findings.wrong(str(path), "", "", f"cannot be read: {os.strerror(problem.errno or 0)}")
+    return None
 
 
-class _TextError(ValueError):
+class _TextError(Exception):
     """A mistake in our own words."""
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a named pipe must not hold us
-    except ValueError:
-        raise _TextError("cannot be read: it is no file name") from None
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
+def _bytes(path: Path) -> tuple[bytes, int]:
+    with _opened(path) as file:
+        found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
-            raise _TextError(f"is {'a directory' if stat.S_ISDIR(found.st_mode) else 'not a regular file'}")
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            mode = stat.S_IMODE(found.st_mode)
-            raise _TextError(f"is writable by group or others (mode {mode:04o}): take that away with chmod go-w")
+            raise _TextError("is not a regular file")
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise _TextError(f"is larger than {LARGEST // 2**20} MB: split it with include")
-    return data
+    return data, stat.S_IMODE(found.st_mode)
 
 
-def _parse(text: str) -> dict[str, Any]:
+def _opened(path: Path) -> BinaryIO:
     try:
+        return open(path, "rb", opener=_without_waiting)
+    except ValueError:
+        raise _TextError("cannot be read: it is no file name") from None
+
+
+def _without_waiting(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NONBLOCK)  # a named pipe would wait for its writer
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        text = data.decode("utf-8-sig")
         return tomllib.loads(text)
+    except UnicodeDecodeError as problem:
+        raise _TextError(f"is not UTF-8 (line {_line(data, problem.start)})") from None
     except tomllib.TOMLDecodeError as problem:
         message = str(problem)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, brackets thousands deep
+        raise _TextError("is TOML nested, or with numbers, beyond use") from None
     place = _PLACE.search(message)
-    line, column = place.groups() if place else (str(text.count("\n") + 1), "")
+    where = f"line {place[1]}, column {place[2]}" if place else f"line {_line(data, len(data))}, its last"
     hint = next((f": {ours}" for theirs, ours in _SYNTAX if message.startswith(theirs)), "")
-    raise _TextError(f"is not valid TOML at line {line}{f', column {column}' if column else ', its last'}{hint}")
+    raise _TextError(f"is not valid TOML at {where}{hint}")
+
+
+def _line(data: bytes, offset: int) -> int:
+    return data.count(b"\n", 0, offset) + 1
 
 
 def is_wild(pattern: str) -> bool:

@@ -100,7 +100,7 @@ def _tell(
         case "extra_forbidden":
             known = _known_keys(model, place)
             near = words.closest(str(place[-1]), known)
-            message = _unknown(place, near)
+            message = _unknown(place, near, known)
             meant = (*place[:-1], near) if near else place
         case kind:
             message = _TEXTS[kind].format(**problem.get("ctx", {}))
@@ -109,10 +109,16 @@ def _tell(
     return place, meant
 
 
-def _unknown(place: Location, near: str | None) -> str:
+def _unknown(place: Location, near: str | None, known: list[str]) -> str:
     later = place[0] in ("jobs", "defaults") and place[-1] in _LATER
     if later or (place[0] in _LATER_TABLES and near is None):
         return "isn't supported by this version"
+    if len(known) == 1 and near is None:
+        return (
+            f"only the table [{known[0]}] may stand here"
+            if len(place) == 1
+            else f'only the key "{known[0]}" may stand here'
+        )
     what = "unknown table or key" if len(place) == 1 else "unknown key"
     return f'{what}; did you mean "{near}"?' if near else what
 

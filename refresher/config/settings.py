@@ -23,21 +23,17 @@ def load(path: Path) -> Settings:
     only where [vault] names no address.
     """
     findings = Findings()
-    try:
-        raw = files.table(path)
-    except files.UnreadableFileError as problem:
-        raise ConfigError((problem.mistake,)) from None
+    raw = files.table(path, findings)
+    if raw is None:
+        raise ConfigError(tuple(findings.mistakes))
     order = list(_tables(str(path), raw))
     main = read(File, raw, str(path), findings)
     included: list[Reading[Included]] = []
     for file in _included(main, path, findings):
-        try:
-            more = files.table(file)
-        except files.UnreadableFileError as problem:
-            findings.mistakes.append(problem.mistake)
-            continue
-        order += _tables(str(file), more)
-        included.append(read(Included, more, str(file), findings))
+        more = files.table(file, findings)
+        if more is not None:
+            order += _tables(str(file), more)
+            included.append(read(Included, more, str(file), findings))
     settings = _settings(main, included, findings, path)
     if findings.mistakes:
         raise ConfigError(_sorted(findings.mistakes, order))
@@ -82,8 +78,9 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
     places.shared_mounts(found.values(), findings, main.file)
     if not outcomes and not any(place[0] == "jobs" for place in main.bad):
         findings.wrong(main.file, "jobs", "", "there is no job: write at least one table [jobs.NAME]")
-    if model.limits.per_host > model.limits.total:
-        findings.wrong(main.file, "limits", "per_host", f"is more than total ({model.limits.total})")
+    limits = model.limits
+    if limits.per_host > limits.total and "per_host" in limits.said():
+        findings.wrong(main.file, "limits", "per_host", f"is more than total ({limits.total})")
     if model.web.listen:
         findings.odd(main.file, "web", "listen", "this version has no status page yet")
     return Settings(
@@ -92,7 +89,7 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
         state_dir=model.state.dir,
         clusters=built,
         jobs=found,
-        limits=Limits(per_host=model.limits.per_host, total=model.limits.total),
+        limits=Limits(per_host=min(limits.per_host, limits.total), total=limits.total),
         log=LogSettings(level=model.log.level, format=model.log.format),
         drift_check=model.drift_check,
         warnings=tuple(str(each) for each in findings.warnings),
