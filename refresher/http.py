@@ -159,11 +159,12 @@ class Wire:
         trace.on_connection_reuseconn.append(_note_connection)
         kept = {"keepalive_timeout": self._keepalive} if self._keepalive else {"force_close": True}
         connector = aiohttp.TCPConnector(ssl=self._tls, limit=self._connections, socket_factory=_guarded_socket, **kept)
-        factory: functools.partial[ResponseHandler] = functools.partial(_HeadFirst, loop=asyncio.get_running_loop())
-        connector._factory = factory  # noqa: SLF001  # aiohttp has no public way
+        handler = functools.partial(_head_first, asyncio.get_running_loop())
+        connector._factory = handler  # noqa: SLF001  # aiohttp has no public way
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("content-type",),
             timeout=aiohttp.ClientTimeout(),
             trace_configs=[trace],
             trust_env=False,
@@ -191,6 +192,10 @@ class _HeadFirst(ResponseHandler):
             data = data[end + len(_HEAD_END) :]
             end = data.find(_HEAD_END) if data.startswith(b"HTTP/") else -1
         super().data_received(data)
+
+
+def _head_first(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return _HeadFirst(loop)
 
 
 def _guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
