@@ -65,7 +65,7 @@ class Places:
         path = f"{table.state_path}/{self.instance}/{draft.name}"
         if len(path) > words.LONGEST:
             draft.wrong(
-                "", f"the state record's path ({table.state_path}/...) is longer than {words.LONGEST} characters"
+                "", f"its state record's path, {table.state_path}/..., is longer than {words.LONGEST} characters"
             )
         return Location(cluster=cluster, mount=table.state_mount or table.mount, path=path)
 

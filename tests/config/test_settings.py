@@ -1,0 +1,119 @@
+"""The small tables, the shipped example, and mistakes in their order."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from refresher import config
+from refresher.core.settings import Limits, LogSettings
+from tests.config.conftest import VAULT, job, write
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "jobs.toml"
+
+
+def test_defaults(load, tmp_path):
+    settings = load(VAULT + job())
+    assert (settings.file, settings.instance, settings.state_dir) == (tmp_path / "jobs.toml", "default", None)
+    assert (settings.limits, settings.log) == (Limits(per_host=4, total=16), LogSettings(level="info", format="auto"))
+    assert settings.drift_check == timedelta(minutes=15)
+    assert settings.warnings == ()
+
+
+def test_every_small_table(load):
+    settings = load(
+        'drift_check = "1h"\n[instance]\nname = "blue"\n[state]\ndir = "/srv/refresher"\n'
+        "[limits]\nper_host = 2\ntotal = 8\n"
+        '[log]\nlevel = "debug"\nformat = "json"\n[web]\nlisten = ""\n[scheduler]\n[hooks]\n' + VAULT + job()
+    )
+    assert (settings.instance, settings.state_dir) == ("blue", Path("/srv/refresher"))
+    assert (settings.limits, settings.log) == (Limits(per_host=2, total=8), LogSettings(level="debug", format="json"))
+    assert settings.drift_check == timedelta(hours=1)
+
+
+def test_a_total_below_the_usual_share_of_a_host_lowers_it(load):
+    assert load("[limits]\ntotal = 2\n" + VAULT + job()).limits == Limits(per_host=2, total=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("drift_check = 15", "drift_check: must be a duration such as"),
+        ("drift_chek = 15", 'drift_chek: unknown table or key; did you mean "drift_check"?'),
+        ("include = 3", "include: must be a list"),
+        ("include = [3]", "include[0]: must be a text in quotes"),
+        ('include = [{ files = "x" }]', "include[0]: an allow-list isn't supported by this version"),
+        ("[limits]\nper_host = 0", "[limits] per_host: must be at least 1"),
+        ("[limits]\ntotal = 1001", "[limits] total: must be at most 1000"),
+        ("[limits]\ntotal = 1.5", "[limits] total: must be a whole number"),
+        ('[limits]\ntotal = "4"', "[limits] total: must be a whole number"),
+        ("[limits]\ntotal = true", "[limits] total: must be a whole number"),
+        ("[limits]\nper_host = 20", "[limits] per_host: is more than total (16)"),
+        ("[limits]\nper_hots = 2", '[limits] per_hots: unknown key; did you mean "per_host"?'),
+        ('[instance]\nname = ""', "[instance] name: must not be empty"),
+        ('[instance]\nid = "x"', '[instance] id: only the key "name" may stand here'),
+        ('[state]\ndir = "state"', "[state] dir: must be an absolute path"),
+        ('[log]\nlevel = "trace"', '[log] level: must be "debug", "info", "warning" or "error"'),
+        ('[log]\nformat = "yaml"', '[log] format: must be "auto", "json" or "text"'),
+        ("[web]\nlisten = 9377", "[web] listen: must be HOST:PORT"),
+        ('[web]\nlistn = ""', '[web] listn: unknown key; did you mean "listen"?'),
+        ("[web]\ntls = true", "[web] tls: isn't supported by this version"),
+        ('[scheduler]\nkind = "postgres"', "[scheduler] kind: isn't supported by this version"),
+        ("[hooks]\nafter = []", "[hooks] after: isn't supported by this version"),
+        ("[job.crm]", '[job]: unknown table or key; did you mean "jobs"?'),
+        ("[engine]", "[engine]: unknown table or key"),
+    ],
+)
+def test_one_mistake_is_one_line(mistakes, text, line):
+    (told,) = mistakes(text + "\n" + VAULT + job())
+    assert told.startswith(f"jobs.toml: {line}")
+
+
+@pytest.mark.parametrize("text", ["", "[jobs]\n", "jobs = {}\n"])
+def test_no_job_is_a_mistake(mistakes, text):
+    assert mistakes(text + VAULT) == ["jobs.toml: [jobs]: there is no job: write at least one table [jobs.NAME]"]
+
+
+def test_jobs_that_could_not_be_read_are_not_told_as_missing(mistakes):
+    assert mistakes("[jobs]\ncrm = 3\n" + VAULT) == ["jobs.toml: [jobs.crm]: must be a table"]
+    assert mistakes("jobs = 3\n" + VAULT) == ["jobs.toml: jobs: must be a table"]
+
+
+def test_an_empty_file(mistakes):
+    assert [line.split(": ")[1] for line in mistakes("")] == ["[vault]", "[jobs]"]
+
+
+def test_a_page_that_this_version_has_not_is_said(load):
+    (warning,) = load('[web]\nlisten = "127.0.0.1:9377"\n' + VAULT + job()).warnings
+    assert warning.endswith("[web] listen: this version has no status page yet")
+
+
+def test_mistakes_stand_in_the_order_of_the_file_s_tables(mistakes):
+    text = job("b", path=None) + "[limits]\ntotal = 0\n" + job("a", path=None) + VAULT.replace("https", "gopher")
+    tables = [line.split(": ")[1].split("] ")[0] for line in mistakes(text)]
+    assert tables == ["[jobs.b", "[jobs.a", "[limits", "[vault"]
+
+
+def test_the_shipped_example_is_fine_and_says_all_that_init_says(tmp_path):
+    text = EXAMPLE.read_text()
+    settings = config.load(write(tmp_path, text))
+    assert {job.provider for job in settings.jobs.values()} == {
+        "semansys",
+        "smartdocumentor",
+        "screening-eagle",
+        "oauth2",
+    }
+    assert settings.warnings == ()
+    assert text == (ROOT / "refresher" / "config" / "example.toml").read_text(), "copy one over the other"
+
+
+def test_what_the_example_comments_out_is_fine_too(tmp_path):
+    lines = EXAMPLE.read_text().splitlines()
+    active = [line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines]
+    text = "\n".join(
+        line for line in active if not line.startswith(("refresh_token", "destinations", 'auth = { method = "token"'))
+    )
+    settings = config.load(write(tmp_path, text.replace('include = ["jobs.d', 'include = ["nothing.d')))
+    assert settings.jobs["crm"].adopt
+    assert settings.clusters[""].namespace == "ops"
