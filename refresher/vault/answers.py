@@ -110,16 +110,15 @@ ROWS: Final = (
     _row(500, "value being too large", Refused, "too_large", "the secret is too large for the storage"),
     _row(500, "no space left on device", Unsure, "disk", "Vault's disk is full"),
     _row(range(500, 600), "", Unsure, "unavailable", "Vault or a proxy before it failed"),
-    _row(
-        range(200, 300), "", Unsure, "garbage", "a success without what Vault says on success; is a proxy in between?"
-    ),
+    _row(204, "", Lost, "mount_version", "the mount is KV v1 now"),
+    _row(range(200, 300), "", Unsure, "garbage", "a success without Vault's answer; is a proxy in between?"),
     _row(range(1000), "", Refused, "request", "the request is not understood; is this Vault?"),
 )
 
 
 def read_reply(response: HttpResponse) -> Reply:
     """Read an HTTP response, whatever its bytes; `retry_after` in seconds, from a Retry-After that is a number."""
-    waits = [int(text) for text in response.header("retry-after") if text.isascii() and text.isdecimal()]
+    waits = [int(text[:9]) for text in response.header("retry-after") if text.isascii() and text.isdecimal()]
     return Reply(
         status=response.status,
         body=None if response.truncated else _json_object(response.body),
