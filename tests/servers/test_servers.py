@@ -1,11 +1,13 @@
 """The servers of this folder behave as the tests that lean on them believe."""
 
 import base64
+import os
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -307,9 +309,13 @@ def test_a_server_dies_with_its_parent(name, tmp_path):
         assert alive(server)
         parent.send_signal(signal.SIGKILL)
     until = time.monotonic() + 5
-    while alive(server):
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    try:
+        while alive(server):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
 
 
 def alive(pid: int) -> bool:
