@@ -60,11 +60,12 @@ def extended(lease: Lease, reply: Reply, asked: float) -> Lease | None:
 
     A shorter life than before means that the token's max_ttl is near: it is not renewed again.
     """
-    life = _life(reply.member("auth").get("lease_duration"))
+    granted = reply.member("auth").get("lease_duration")
+    life = _life(granted)
     if reply.status != 200 or life is None:  # noqa: PLR2004  # HTTP
         return None
     capped = lease.life is not None and life < lease.life
-    return _lease(lease.token, life, asked, ours=lease.ours, renewable=not capped)
+    return _lease(lease.token, granted, asked, ours=lease.ours, renewable=not capped)
 
 
 def _lease(token: Secret, granted: object, asked: float, *, ours: bool, renewable: bool) -> Lease:
