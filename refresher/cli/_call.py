@@ -52,6 +52,8 @@ def _run(verb: str, arguments: list[str]) -> int:
 
 def unknown(word: str) -> str:
     """Return the line about a verb that does not exist."""
+    if word.startswith("-"):
+        return "refresher: a verb comes first, and its options after it (refresher --help lists the verbs)\n"
     near = difflib.get_close_matches(word[:64], VERBS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"refresher: there is no verb {_plain(word[:64])!r}{hint} (refresher --help lists them)\n"

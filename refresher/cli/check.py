@@ -3,7 +3,6 @@
 import json
 import os
 from dataclasses import asdict
-from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -28,17 +27,15 @@ def check(config: ConfigOption = None, live: LiveOption = False, as_json: JsonOp
     except ConfigError as problem:
         _tell(problem.mistakes, as_json=as_json)
         return os.EX_CONFIG
-    failures = _live(settings) if live else ()
+    failures: tuple[Mistake, ...] = ()
+    if live:
+        from refresher.live import check_live  # noqa: PLC0415  # the daemon's parts, for --live alone
+
+        failures = check_live(settings)
     _tell(failures, as_json=as_json)
     if not as_json:
         _praise(settings, failed=len(failures))
     return 1 if failures else 0
-
-
-def _live(settings: Settings) -> tuple[Mistake, ...]:
-    """Return what fails against the real Vault and the real token hosts."""
-    failures: tuple[Mistake, ...] = import_module("refresher.live").check_live(settings)
-    return failures
 
 
 def _tell(mistakes: tuple[Mistake, ...], *, as_json: bool) -> None:

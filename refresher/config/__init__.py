@@ -1,6 +1,28 @@
-"""jobs.toml: from text to frozen values, or every mistake at once."""
+"""jobs.toml: from text to frozen values, or every mistake at once.
 
-from refresher.config.schema import json_schema
-from refresher.config.settings import load
+Rules of this module:
+- It imports nothing by itself: who wants a word explained (`refresher providers`) does not wait for the models.
+"""
 
-__all__ = ["json_schema", "load"]
+from pathlib import Path
+from typing import Any
+
+from refresher.core.settings import Settings
+
+
+def load(path: Path) -> Settings:
+    """Return what the file `path` and the files it includes say; raise ConfigError with every mistake in them.
+
+    Reads no secret: references are checked as text. Of the environment only $VAULT_ADDR and $BAO_ADDR are read, and
+    only where [vault] names no address.
+    """
+    from refresher.config import settings  # noqa: PLC0415  # see the rule above
+
+    return settings.load(path)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of jobs.toml, for editors."""
+    from refresher.config import schema  # noqa: PLC0415  # see the rule above
+
+    return schema.json_schema()

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from refresher.config.words import BadValueError
+from refresher.core.address import is_forbidden
 
 Address: TypeAlias = IPv4Address | IPv6Address
 _VISIBLE: Final = re.compile(r"[!-~]+")  # urlsplit silently drops newlines and tabs: judge the text before it does
@@ -23,7 +24,6 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NUMERIC: Final = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # the last label of an IPv4 address (WHATWG URL, section 3.5)
 _LONGEST_HOST: Final = 253  # RFC 1035, section 2.3.4, without the final dot
 _LONGEST_URL: Final = 2048
-_NAT64: Final = int(IPv6Address("64:ff9b::")) // 2**32  # RFC 6052, section 2.1
 
 
 def url(value: object) -> str:
@@ -77,23 +77,10 @@ def _judge_host(host: str, *, bracketed: bool) -> bool:
 
 
 def _judge_address(address: Address) -> bool:
-    inner = _embedded(address)
-    if any(each.is_link_local or each.is_multicast or each.is_unspecified for each in (address, inner)):
+    if is_forbidden(address):
         raise BadValueError("must not name a link-local, multicast or unspecified address")
-    if getattr(address, "scope_id", None) is not None:
-        raise BadValueError('must not name an address with a zone ("%")')
-    return address.is_loopback or (getattr(address, "ipv4_mapped", None) is not None and inner.is_loopback)
-
-
-def _embedded(address: Address) -> Address:
-    """Return the IPv4 address inside `address`, where it is mapped, 6to4, NAT64 or compatible; else itself."""
     if isinstance(address, IPv4Address):
-        return address
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
-    prefix, low = divmod(int(address), 2**32)
-    if prefix == _NAT64 or (prefix == 0 and low > 1):  # ::0 and ::1 are addresses of their own
-        return IPv4Address(low)
-    return address
+        return address.is_loopback
+    if address.scope_id is not None:
+        raise BadValueError('must not name an address with a zone ("%")')
+    return (address.ipv4_mapped or address).is_loopback

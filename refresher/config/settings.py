@@ -17,11 +17,7 @@ AnyReading: TypeAlias = Reading[File] | Reading[Included]
 
 
 def load(path: Path) -> Settings:
-    """Return what the file `path` and the files it includes say; raise ConfigError with every mistake in them.
-
-    Reads no secret: references are checked as text. Of the environment only $VAULT_ADDR and $BAO_ADDR are read, and
-    only where [vault] names no address.
-    """
+    """Return what the file `path` and the files it includes say; raise ConfigError with every mistake in them."""
     findings = Findings()
     raw = files.table(path, findings)
     if raw is None:

@@ -56,7 +56,7 @@ def test_in_vault_s_table(tmp_path, canaries, text):
     )
 
 
-@pytest.mark.parametrize("text", ["a = %s", 'a = "%s', "%s", "a = 1\n%s %s", "[%s", 'a = "\\%s"', "a = {%s}"])
+@pytest.mark.parametrize("text", ["a = %s", 'a = "%s', "%s", "a = 1\n%s %s", "[%s", 'a = "\\q%s"', "a = {%s}"])
 def test_in_a_syntax_error(tmp_path, canaries, text):
     secret = canaries.plant("secret")
     shown = show(tmp_path, text.replace("%s", secret))
