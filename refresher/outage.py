@@ -41,6 +41,10 @@ class Outages:
         waiting.add(job.name)
         return True
 
+    def is_away(self, job: Job) -> bool:
+        """Whether the cluster of `job` can't be reached now."""
+        return job.destinations[0].cluster in self._waiting
+
     def begin(self, job: Job, error: str, group: asyncio.TaskGroup) -> None:
         """Note that the cluster of `job` is away, and have a probe wait for it in `group`."""
         cluster = job.destinations[0].cluster

@@ -156,6 +156,10 @@ class Roster:
         await self._guarded(charge, look_only=True)
         self.settle(charge)
 
+    def is_away(self, charge: Charge) -> bool:
+        """Whether the Vault of this job can't be reached now."""
+        return self._outages.is_away(charge.job)
+
     def _is_due(self, charge: Charge) -> bool:
         return isinstance(policy.decide(charge.facts(self._clock.now(), self._holder)), policy.Rotate)
 

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from refresher.charge import Charge
-from refresher.core import due, policy
-from refresher.core.events import Event, Field
+from refresher.core import policy
+from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.published import stamp
 from refresher.ports import Clock, Sink
 from refresher.roster import Roster
@@ -19,6 +19,9 @@ from refresher.roster import Roster
 SWEEP: Final = timedelta(seconds=30)
 LEAP: Final = timedelta(seconds=5)
 HELPING: Final = 200
+GRACE: Final = timedelta(seconds=10)  # a rotation that is a little late is no news
+NAMED: Final = 10  # names in one line
+LEVELS: Final[dict[EventName, Level]] = {"expiring": "warning", "expired": "error"}
 
 
 class Watch:
@@ -39,16 +42,20 @@ class Watch:
             leap = (now - wall) - timedelta(seconds=ticks - steady)
             wall, steady = now, ticks
             if abs(leap) >= LEAP:
-                fields: dict[str, Field] = {"leap_s": round(leap.total_seconds(), 1)}
-                self._sink.tell(Event(name="clock_skew", level="warning", fields=fields))
+                skew: dict[str, Field] = {"leap_s": round(leap.total_seconds(), 1)}
+                self._sink.tell(Event(name="clock_skew", level="warning", fields=skew))
+            away: dict[EventName, list[str]] = {}
             for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
                 if self._latched(charge):
                     self._roster.offer(charge.job.name)  # the walk opens the latch if the credential has changed
                 else:
                     self._roster.settle(charge)
-                self._warn(charge, now)
+                self._warn(charge, now, away)
                 if count % HELPING == 0:
                     await asyncio.sleep(0)
+            for name, names in away.items():
+                fields: dict[str, Field] = {"error": "store_away", "jobs": len(names), "names": tuple(names[:NAMED])}
+                self._sink.tell(Event(name=name, level=LEVELS[name], fields=fields))
 
     async def drift(self, every: timedelta) -> None:
         """Re-read every path once in `every`, spread evenly: foreign changes and deletions are found."""
@@ -64,20 +71,25 @@ class Watch:
         trouble = charge.trouble
         return trouble is not None and trouble.kind == "permanent" and trouble.retry_at is None
 
-    def _warn(self, charge: Charge, now: datetime) -> None:
-        """Tell once that readers hold less life than promised, and once that they hold a dead token."""
+    def _warn(self, charge: Charge, now: datetime, away: dict[EventName, list[str]]) -> None:
+        """Tell once that readers hold less life than promised, and once that they hold a dead token.
+
+        While Vault is away this happens to all jobs alike: their names go to `away`, to be told in one line.
+        """
         expires_at = charge.expires_at
         held = next((one for one in charge.held or () if one is not None and one.expires_at == expires_at), None)
         if held is None or expires_at is None or charge.warned == "expired":
             return
         promise = policy.promised(held, charge.job)
+        name: EventName = "expired" if now >= expires_at else "expiring"
+        soon = promise is not None and expires_at - now < promise - GRACE and charge.warned != "expiring"
+        if name == "expiring" and not soon:
+            return
+        charge.warned = name
+        if self._roster.is_away(charge):
+            away.setdefault(name, []).append(charge.job.name)
+            return
         fields: dict[str, Field] = {"expires_at": stamp(expires_at)}
         if charge.trouble is not None:
             fields["error"] = charge.trouble.error
-        if now >= expires_at:
-            charge.warned = "expired"
-            self._sink.tell(Event(name="expired", level="error", job=charge.job.name, fields=fields))
-        elif promise is not None and charge.warned != "expiring" and expires_at - now < promise - due.FLOOR / 3:
-            charge.warned = "expiring"
-            fields["left_s"] = round((expires_at - now).total_seconds())
-            self._sink.tell(Event(name="expiring", level="warning", job=charge.job.name, fields=fields))
+        self._sink.tell(Event(name=name, level=LEVELS[name], job=charge.job.name, fields=fields))
