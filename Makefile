@@ -18,7 +18,8 @@ HOST_PACKAGES :=
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP_INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Twice quiet: pip then says nothing but errors, whatever warnings the settings of the machine cause.
+PIP_INSTALL = $(PY) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
 MODULES := tests/servers/node_modules/.package-lock.json
 HOST_LOG := $(VENV)/host-tests.log
