@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import pytest
 
+from tests.guards import events
 from tests.guards.canaries import Canaries
 
 HINT = re.compile(r"  curl -s -H @(\S+) (\S+)")
@@ -67,7 +68,10 @@ def test_it_runs_for_its_time_and_every_read_finds_a_live_token(folder: Path) ->
     rotations, reads = map(int, SENTENCE.match(out.splitlines()[-1]).groups())
     assert rotations >= 9  # six first ones, and one more of those that live for 12, 15 and 18 s
     assert reads > 500
-    assert err.count(" rotated ") == rotations
+    told = [line for line in err.splitlines() if " rotated " in line]
+    assert len(told) == rotations
+    fields = {word.split("=")[0] for line in told for word in line.split() if "=" in word}
+    assert {"version", "fingerprint", "expires_at", "renew_at"} <= fields <= events.events()["rotated"].fields
     assert demo.left_behind() == []
 
 
