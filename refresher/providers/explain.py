@@ -55,7 +55,7 @@ def explain(provider: str, rejected: Rejected, *, client_auth: ClientAuth | None
     status = str(rejected.status)
     meaning = (
         errors.get(rejected.error)
-        or (errors.get(status) if rejected.kind != "malformed" else None)
+        or errors.get(status)
         or _MEANINGS.get(rejected.error)
         or _MEANINGS.get(f"http_{status}")
         or _CLASSES.get(status[0], "an error that the standard does not name; see the provider's documents")

@@ -20,6 +20,7 @@ class Provider:
 
     `docs` is the vendor's page, or its name. `environments` maps names to base URLs and `environment` is the one meant
     when a job names none; with `base_url_required` a job has to bring the host; without `token_path`, the whole URL.
+    `client_auth` is `basic` where nobody says otherwise: RFC 6749 section 2.3.1 demands it of every server.
     `lifetime` is what the vendor states, for answers that state none. `refreshes`: a refresh token in an answer is used
     between full grants. `revokes_previous`: whether a new token kills the one before it, None where the vendor does not
     say. `errors` maps an error code, or an HTTP status, to what it means here and what to do.
@@ -33,7 +34,7 @@ class Provider:
     environment: str | None = None
     base_url_required: bool = False
     grant: GrantName | None = None
-    client_auth: ClientAuth | None = None
+    client_auth: ClientAuth = "basic"
     scope: tuple[str, ...] = ()
     lifetime: timedelta | None = None
     refreshes: bool = False
@@ -66,7 +67,7 @@ def example(provider: Provider) -> str:
     elif provider.environment is None:
         keys["environment"] = next(iter(provider.environments))
     if provider.grant is None:
-        keys |= {"grant": "client_credentials", "client_auth": provider.client_auth or "basic"}
+        keys |= {"grant": "client_credentials", "client_auth": provider.client_auth}
     keys |= {"client_id": "your-client-id", "client_secret": f"vault:secret/clients/{name}#client_secret"}
     if provider.grant == "password":
         keys |= {"username": "api@example.com", "password": f"vault:secret/clients/{name}#password"}

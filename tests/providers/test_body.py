@@ -51,6 +51,7 @@ def test_a_coding_that_is_broken_or_too_large_is_refused(body, coding, error):
 
 
 def test_the_cap_itself_is_allowed():
+    assert LIMIT == 1_048_576
     padding = b" " * (LIMIT - len(GOOD.encode()))
     assert isinstance(judge(reply(GOOD.encode() + padding)), Granted)
     assert isinstance(judge(reply(gzip.compress(GOOD.encode() + padding), content_encoding="gzip")), Granted)
@@ -111,11 +112,13 @@ def test_depth_counts_brackets_and_not_text(item):
     assert isinstance(judge(reply({"access_token": "AT", "x": [item] * (2 * DEPTH)})), Granted)
 
 
-def test_depth_is_bounded():
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_depth_is_bounded(opening, closing):
     def nested(depth: int) -> bytes:
         inner = depth - 1
-        return b'{"access_token":"AT","y":{"z":[]},"x":' + b"[" * inner + b"]" * inner + b"}"
+        return b'{"access_token":"AT","y":{"z":[]},"x":' + opening * inner + b"0" + closing * inner + b"}"
 
+    assert DEPTH == 32
     assert isinstance(judge(reply(nested(DEPTH))), Granted)
     assert refusal(reply(nested(DEPTH + 1))).error == "body"
 

@@ -68,6 +68,7 @@ def test_examples_are_tables_to_paste(row):
     optional = {"environment", "base_url", "token_url", "grant", "client_auth", "username", "password"}
     assert set(table) - required <= optional
     assert ("username" in table) == ("password" in table) == (row.grant == "password")
+    assert ("grant" in table) == ("client_auth" in table) == (row.grant is None)
     assert len({"environment", "base_url", "token_url"} & set(table)) == (row.environment is None)
 
 
@@ -159,8 +160,21 @@ def test_the_standard_explains_what_the_provider_does_not(error, status, word):
     assert word in explain("oauth2", refused)
 
 
-def test_a_malformed_reply_is_not_explained_by_its_status():
-    assert "neither JSON" in explain("semansys", Rejected(kind="malformed", error="body", status=200))
+@pytest.mark.parametrize(
+    "error",
+    [
+        *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
+        *("invalid_scope", "insufficient_scope", "unsupported_token_type", "no_refresh_token", "other"),
+        *("status", "body", "encoding", "too_large", "duplicate", "access_token", "token_type", "expires_in"),
+        *("refresh_token", "transport", "deadline", "http_401", "http_403", "http_404", "http_405", "http_407"),
+        *("http_429", "http_501"),
+    ],
+)
+def test_every_code_of_the_standard_and_of_our_own_has_a_meaning(error):
+    unknown = explain("oauth2", Rejected(kind="permanent", error="x"))
+    line = explain("oauth2", Rejected(kind="permanent", error=error))
+    assert line.startswith(f"{error}: ")
+    assert line.partition(": ")[2] != unknown.partition(": ")[2]
 
 
 def test_a_refused_client_is_told_the_other_way():

@@ -105,7 +105,7 @@ def test_the_status_decides_where_the_code_does_not(status, kind):
 
 @pytest.mark.parametrize("status", [200, 201, 400, 401, 403])
 def test_some_codes_are_transient_by_any_status(status):
-    for code in ("temporarily_unavailable", "Slow_Down", "ratelimited", "fatal_error", "request_timeout"):
+    for code in ("temporarily_unavailable", "Slow_Down", "ratelimited", "fatal_error", "internal_failure", "45011"):
         assert outcome(reply({"error": code}, status, retry_after="7")) == ("transient", code, 7)
     assert outcome(reply({"errcode": -1}, status)) == ("transient", "-1", None)
     assert refusal(reply({"error": "server_error"}, status)).kind == ("permanent" if status > 400 else "transient")
@@ -168,6 +168,12 @@ def test_entra_speaks_in_numbers(body, expected):
     assert refusal(reply(body, 503)).error == body["error"]
 
 
+@pytest.mark.parametrize(("number", "kind"), [(90006, "t"), (90012, "t"), (90024, "t"), (90033, "t"), (90036, "p")])
+def test_entra_numbers_that_decide(number, kind):
+    code = "invalid_client" if kind == "t" else "slow_down"
+    assert refusal(reply({"error": code, "error_codes": [number]}, 400)).kind[0] == kind
+
+
 @pytest.mark.parametrize(
     ("secret", "code", "shown"),
     [
@@ -177,7 +183,8 @@ def test_entra_speaks_in_numbers(body, expected):
         ("S3CR3T-C", "x.S3CR3T-C", "other"),
         ("invalid", "invalid", "other"),
         ("invalid", "invalid_client", "invalid_client"),
-        ("S3CR3T-CANARY", "S3CR3T-CAN", "S3CR3T-CAN"),
+        ("S3CR3T-CANARY", "S3CR3T-CANAR", "other"),
+        ("S3CR3T-CANARY", "x.S3CR3T-CANA", "x.S3CR3T-CANA"),
         ("S3CR3T-CANARY", "invalid_client", "invalid_client"),
     ],
 )

@@ -103,7 +103,12 @@ def test_members_are_found_inside_an_envelope():
 
 def test_a_name_with_a_dot_may_be_one_name():
     where = ResponseMap(access_token="token.value")
-    assert judge(reply({"token.value": "AT"}), job={"response": where}).token.access_token.reveal() == "AT"
+    assert (
+        judge(
+            reply({"token.value": "AT", "token": {"value": "no"}}), job={"response": where}
+        ).token.access_token.reveal()
+        == "AT"
+    )
 
 
 @pytest.mark.parametrize(
