@@ -37,6 +37,12 @@ KEEP_PAUSE: Final = 60.0  # seconds: the longest sleep of `keep`
 KEEP_FLOOR: Final = 0.1  # seconds: the shortest
 REVOKE_S: Final = 1.0  # seconds: a stop does not wait for Vault
 
+_REFUSALS: Final = {
+    ("approle", 400): "role_id or secret_id is not valid",
+    ("approle", 403): "there is no such auth method, or it is not allowed from this address",
+    ("token", 403): "the token is not valid, or not from this address",
+}
+
 
 class LocalReader(Protocol):
     """Reads references of this machine (`file:`, `credential:`, `env:`)."""
@@ -166,8 +172,7 @@ class Login:
         error = classify(reply, self._what("log in"), write=False)
         if not isinstance(error, StoreRefusedError):
             raise error
-        refused = {400: "role_id or secret_id is not valid", 403: "the token or its address is not allowed"}
-        why = refused.get(reply.status)
+        why = _REFUSALS.get((self._auth.method, reply.status))
         message = f"{self._what('log in')}: {why} (HTTP {reply.status})" if why else str(error)
         raise StoreRefusedError("login", message, status=reply.status)
 

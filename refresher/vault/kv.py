@@ -93,22 +93,25 @@ class KeyValue:
 
     async def _try(self, place: Location, plain: Mapping[str, str], cas: int | None) -> Written | StoreError:
         """Write until the end is clear: three times at most. On v1 what an acknowledgement says is `readback`."""
-        what = f"write {place}"
         began = self._clock.monotonic()
-        unsure: StoreAmbiguousError | None = None
-        for pause in (*PAUSES, None):
-            try:
-                reply = await self._session.call(what, lambda to: _post(to, place, plain, cas), write=True)
-                end = self._end(reply, place, what, cas)
-            except StoreError as error:
-                end = error
-            if not isinstance(end, StoreAmbiguousError):
-                return unsure if unsure and isinstance(end, StoreUnavailableError) else end
-            unsure = end
-            if pause is None or self._clock.monotonic() - began + pause > LAST_TRY_S:
+        end = await self._attempt(place, plain, cas)
+        for pause in PAUSES:
+            late = self._clock.monotonic() - began + pause > LAST_TRY_S
+            if late or not isinstance(end, StoreAmbiguousError):
                 break
             await self._clock.sleep(timedelta(seconds=pause))
-        return unsure or StoreAmbiguousError("unavailable", what)
+            again = await self._attempt(place, plain, cas)
+            if not isinstance(again, StoreUnavailableError):  # away by now: the try before may have landed all the same
+                end = again
+        return end
+
+    async def _attempt(self, place: Location, plain: Mapping[str, str], cas: int | None) -> Written | StoreError:
+        what = f"write {place}"
+        try:
+            reply = await self._session.call(what, lambda to: _post(to, place, plain, cas), write=True)
+        except StoreError as error:
+            return error
+        return self._end(reply, place, what, cas)
 
     def _end(self, reply: Reply, place: Location, what: str, cas: int | None) -> Written | StoreError:
         if cas is None and reply.status == 204:  # noqa: PLR2004  # HTTP

@@ -1,12 +1,14 @@
 """The login: one live token for all, renewed in time, and no storm when it fails."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from refresher.core.errors import StoreError, StoreRefusedError, StoreUnavailableError, TransportError
 from refresher.vault import auth
+from refresher.vault.adapter import Adapter
 from refresher.vault.auth import Login
 from tests.fakes.clock import VirtualClock
 from tests.fakes.http import ScriptedHttp, answer, lost
@@ -56,6 +58,18 @@ async def test_an_approle_login_sends_its_credentials_and_no_token(monkeypatch, 
     assert payload(request) == {"role_id": "role", "secret_id": "CANARY"}
     assert (header(request, "x-vault-token"), header(request, "x-vault-namespace")) == (None, "ops")
     assert header(request, "x-vault-request") == "true"
+
+
+async def test_an_approle_may_need_no_secret_id():
+    one = Setup(logged_in(), auth=replace(APPROLE, secret_id=None))
+    await one.token()
+
+    assert payload(one.http.requests[0]) == {"role_id": "role", "secret_id": None}
+
+
+def test_the_adapter_keeps_no_token():
+    with pytest.raises(NotImplementedError):
+        Adapter(ScriptedHttp(), a_cluster()).get_login_token({})
 
 
 async def test_a_token_serves_until_two_thirds_of_its_life():
@@ -248,7 +262,7 @@ async def test_a_given_token_that_is_dead_is_refused():
     error = await one.fails()
 
     assert (type(error), error.code) == (StoreRefusedError, "login")
-    assert str(error).endswith("the token or its address is not allowed (HTTP 403)")
+    assert str(error).endswith("the token is not valid, or not from this address (HTTP 403)")
 
 
 async def test_a_given_token_is_followed_when_it_is_exchanged():

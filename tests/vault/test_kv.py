@@ -175,12 +175,17 @@ async def test_an_end_that_stays_ambiguous_but_stands_there_is_done():
 
 
 async def test_a_vault_that_goes_away_after_an_ambiguous_end_leaves_it_ambiguous():
-    one = Client(lost(), lost("connection refused", sent=False), SEALED)
+    away = lost("connection refused", sent=False)
+    one = Client(lost(), away, away, SEALED)
 
     error = await one.fails()
 
     assert (type(error), error.code) == (StoreAmbiguousError, "sealed")
-    assert one.asked == [POST, POST, GET]
+    assert one.asked == [POST, POST, POST, GET]
+
+
+async def test_a_vault_that_comes_back_after_an_ambiguous_end_is_written_to():
+    assert await Client(lost(), lost("connection refused", sent=False), written(1)).write() == Written(version=1)
 
 
 async def test_no_further_try_is_begun_late():
@@ -326,6 +331,23 @@ async def test_what_a_proxy_says_is_not_absence(reply):
         await Client(reply).vault.read(PLACE)
 
 
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"a\ud800": Secret("")}, "request"),
+        ({"a": Secret("\udfff")}, "request"),
+        ({"a": Secret("x" * 2**18)}, "too_large"),
+    ],
+)
+async def test_what_vault_would_spoil_is_not_sent(data, code):
+    one = Client()
+
+    with pytest.raises(StoreRefusedError) as caught:
+        await one.vault.write(PLACE, data, cas=0)
+
+    assert (caught.value.code, one.http.requests) == (code, [])
+
+
 async def test_a_read_is_not_written_and_tells_absence():
     one = Client(NOTHING)
 
@@ -351,6 +373,13 @@ async def test_a_mount_that_is_none(reply, code):
         await vault.mount_version("secret")
 
     assert caught.value.code == code
+
+
+async def test_a_mount_is_no_secret():
+    http = ScriptedHttp(looked_up(ttl=0), mounted("team/kv"))
+
+    with pytest.raises(StoreRefusedError, match="this is a mount"):
+        await connect(a_cluster(GIVEN), http, VirtualClock(), Local("hvs.1")).locate("team/kv")
 
 
 async def test_a_mount_whose_name_has_slashes_is_located():
