@@ -62,7 +62,7 @@ ERRORS = [
     # provider, what goes wrong, the outcome, the code and the HTTP status that its document names
     ("semansys", {"client_secret": "wrong"}, "rejected_permanent", "invalid_client", 401),
     ("semansys", {"password": "wrong"}, "rejected_permanent", None, 403),
-    ("semansys", {"fail": 400}, "rejected_permanent", None, 400),
+    ("semansys", {"scope": "nonsense"}, "rejected_permanent", "invalid_scope", 400),
     ("smartdocumentor", {"client_secret": "wrong"}, "rejected_permanent", "invalid_client", None),
     ("screening_eagle", {"client_secret": "wrong"}, "rejected_permanent", "Forbidden", None),
     ("screening_eagle", {"fail": 400}, "rejected_permanent", "Forbidden", 400),
@@ -83,7 +83,7 @@ def test_an_error_of_its_document_is_told_by_outcome_code_and_status(
         provider.control(client="api-client", fail={"status": wrong["fail"]})
     else:
         key, text = next(iter(wrong.items()))
-        site.jobs["api"][key] = site.secret("wrong", text)
+        site.jobs["api"][key] = text if key == "scope" else site.secret("wrong", text)
     site.write()
 
     done = site.run("once", "--json")
