@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
 from refresher import daemon
-from refresher.core.errors import Mistake, RefresherError, StoreError
+from refresher.core.errors import Mistake, RefresherError, StoreError, TransportError
 from refresher.core.model import HttpRequest, Job
 from refresher.core.settings import Settings
 
@@ -29,7 +29,8 @@ async def _check(settings: Settings) -> tuple[Mistake, ...]:
         hosts = {_origin(job.token_url): job for job in settings.jobs.values()}
         for origin, job in hosts.items():
             knock = HttpRequest(method="HEAD", url=origin)
-            found.append(await _tried(Mistake(file, f"jobs.{job.name}", "token_url", ""), parts.http.send(knock)))
+            mistake = Mistake(file, f"jobs.{job.name}", "token_url", f"{origin} can't be reached: ")
+            found.append(await _tried(mistake, parts.http.send(knock)))
     return tuple(mistake for mistake in found if mistake is not None)
 
 
@@ -48,6 +49,8 @@ async def _tried(mistake: Mistake, deed: Awaitable[object]) -> Mistake | None:
         await deed
     except StoreError as error:
         return replace(mistake, message=f"{error} ({error.code})")
+    except TransportError as error:
+        return replace(mistake, message=mistake.message + error.why)
     except RefresherError as error:
         return replace(mistake, message=str(error))
     return None
