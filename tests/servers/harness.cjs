@@ -1,5 +1,5 @@
 // What every Node server here shares: it listens on a free port, counts how it answered, misbehaves on request,
-// and dies with the process that started it. harness.py is the same for Python servers; test_servers.py holds both
+// and dies with the process that started it. harness.py is the same for Python servers; test_faults.py holds both
 // to one contract.
 //
 // GET  /_stats    {"log": [...], "refresh_reused": n, "at_once": n}, see `note`

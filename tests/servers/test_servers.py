@@ -1,21 +1,13 @@
 """The servers of this folder behave as the tests that lean on them believe."""
 
-import base64
-import os
-import signal
-import subprocess
-import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from tests.servers.node import why_not
-from tests.servers.provider import KINDS, ROOT, Provider
+from tests.servers.asking import ask, refresh
+from tests.servers.provider import KINDS, Provider
 
 pytestmark = pytest.mark.e2e
 
@@ -31,30 +23,6 @@ def provider(request, provider_pool) -> Provider:
 @pytest.fixture(params=REFRESHING)
 def refreshing(request, provider_pool) -> Provider:
     return provider_pool(request.param)
-
-
-def ask(
-    provider: Provider, *, client: str = "", secret: str = "", auth: str = "", timeout: float = 10, **form: str
-) -> httpx.Response:
-    """Send a token request: a full grant unless `form` names another, as the first client unless told otherwise."""
-    client, secret = client or provider.client_id, secret or provider.client_secret
-    auth = auth or provider.client_auth
-    headers = {}
-    if provider.username:
-        grant = {"grant_type": "password", "username": provider.username, "password": provider.password}
-    else:
-        grant = {"grant_type": "client_credentials", "scope": provider.scope}
-    form = form if "grant_type" in form else {**grant, **form}
-    if auth == "post":
-        form |= {"client_id": client, "client_secret": secret}
-    else:
-        pair = f"{client}:{secret}" if auth == "basic_raw" else f"{quote(client, safe='')}:{quote(secret, safe='')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-    return httpx.post(provider.token_url, data=form, headers=headers, timeout=timeout, trust_env=False)
-
-
-def refresh(provider: Provider, token: str) -> httpx.Response:
-    return ask(provider, grant_type="refresh_token", refresh_token=token)
 
 
 def test_a_token_is_issued_and_accepted(provider):
@@ -229,97 +197,3 @@ class TestScreeningEagle:
     def test_a_wide_lifetime_is_seven_days(self, screening_eagle):
         screening_eagle.control(ttl=604800)
         assert ask(screening_eagle).json()["expires_in"] == 604800
-
-
-class TestFaults:
-    """Both harnesses, the Node one and the Python one, misbehave alike."""
-
-    @pytest.fixture(params=["semansys", "smartdocumentor"])
-    def provider(self, request, provider_pool) -> Provider:
-        return provider_pool(request.param)
-
-    def test_a_failure_lasts_as_many_requests_as_told(self, provider):
-        provider.control(fail={"status": 503, "times": 2, "retry_after": 7})
-        replies = [ask(provider) for _ in range(3)]
-        assert [reply.status_code for reply in replies] == [503, 503, 200]
-        assert [reply.headers.get("Retry-After") for reply in replies] == ["7", "7", None]
-        assert provider.stats().outcomes == {"503": 2, "200": 1}
-
-    def test_a_failure_without_a_count_lasts_until_lifted(self, provider):
-        provider.control(fail={"status": 500})
-        assert {ask(provider).status_code for _ in range(3)} == {500}
-        provider.control(fail=None)
-        assert ask(provider).status_code == 200
-
-    def test_a_fault_of_one_client_leaves_the_others_alone(self, provider):
-        provider.add_client("other", secret="other")
-        provider.control(client="other", fail={"status": 500})
-        assert ask(provider, client="other", secret="other").status_code == 500
-        assert ask(provider).status_code == 200
-        assert provider.stats().of("other").outcomes == {"500": 1}
-
-    def test_an_outage_drops_the_connection(self, provider):
-        token = ask(provider).json()["access_token"]
-        provider.control(outage=True)
-        with pytest.raises(httpx.RemoteProtocolError):
-            ask(provider)
-        with pytest.raises(ConnectionError):
-            provider.accepts(token)
-        provider.control(outage=False)
-        assert provider.accepts(token)
-        assert provider.stats().outcomes == {"200": 1, "dropped": 1}
-
-    def test_a_hang_never_answers_and_lets_go_when_lifted(self, provider):
-        provider.control(hang=True)
-        with pytest.raises(httpx.ReadTimeout):
-            ask(provider, timeout=0.3)
-        with ThreadPoolExecutor(1) as pool:
-            held = pool.submit(ask, provider)
-            until = time.monotonic() + 5
-            while provider.stats().outcomes != {"hung": 2}:
-                assert time.monotonic() < until
-            provider.control(hang=False)
-            assert isinstance(held.exception(5), httpx.RemoteProtocolError)
-        assert ask(provider).status_code == 200
-
-    def test_requests_that_are_open_together_are_counted(self, provider):
-        provider.control(delay_ms=400)
-        with ThreadPoolExecutor(3) as pool:
-            replies = list(pool.map(lambda _: ask(provider), range(3)))
-        assert {reply.status_code for reply in replies} == {200}
-        assert min(reply.elapsed.total_seconds() for reply in replies) >= 0.4
-        assert provider.stats().at_once == 3
-
-    def test_a_misspelt_control_is_refused(self, provider):
-        with pytest.raises(ValueError, match="no such control: dealy_ms"):
-            provider.control(dealy_ms=1)
-
-
-@pytest.mark.parametrize("name", ["semansys", "screening_eagle", "smartdocumentor"])
-def test_a_server_dies_with_its_parent(name, tmp_path):
-    if KINDS[name].node and (reason := why_not()):
-        pytest.skip(reason)
-    program = (
-        "import sys, time, pathlib; from tests.servers.provider import Provider\n"
-        "print(Provider(sys.argv[1], pathlib.Path(sys.argv[2])).process.pid, flush=True); time.sleep(60)"
-    )
-    command = [sys.executable, "-c", program, name, str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
-        server = int(parent.stdout.readline())
-        assert alive(server)
-        parent.send_signal(signal.SIGKILL)
-    until = time.monotonic() + 5
-    try:
-        while alive(server):
-            assert time.monotonic() < until
-            time.sleep(0.02)
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(server, signal.SIGKILL)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
