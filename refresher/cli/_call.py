@@ -21,6 +21,8 @@ def call(verb: str, arguments: list[str]) -> int:
     """Run `verb` and return its exit code."""
     try:
         return _run(verb, arguments)
+    except typer.Exit as end:
+        return end.exit_code
     except typer.TyperException as problem:
         _say(verb, f"{_plain(problem.format_message())} (refresher {verb} --help tells the options)")
         return os.EX_USAGE
@@ -30,7 +32,7 @@ def call(verb: str, arguments: list[str]) -> int:
     except RefresherError as problem:
         _say(verb, _plain(str(problem)))
         return 1
-    except (BrokenPipeError, KeyboardInterrupt):
+    except BrokenPipeError:
         raise
     except Exception as problem:  # noqa: BLE001  # the last resort: no traceback with values reaches a terminal or a log
         _say(verb, f"unexpected {type(problem).__name__}, a defect; with REFRESHER_DEBUG=1 it says where")
@@ -46,7 +48,9 @@ def _run(verb: str, arguments: list[str]) -> int:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.command(help=VERBS[verb])(getattr(import_module(f"refresher.cli.{verb}"), verb))
-    outcome = get_command(app).main(arguments, prog_name=f"refresher {verb}", standalone_mode=False)
+    command = get_command(app)
+    with command.make_context(f"refresher {verb}", arguments) as context:  # main() would end the process by itself
+        outcome = command.invoke(context)
     return outcome if isinstance(outcome, int) else 0
 
 

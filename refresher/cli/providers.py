@@ -29,7 +29,7 @@ def _table(rows: list[Provider]) -> None:
     for heading in ("provider", "what it is", "grant", "client_auth", "host"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(row.name, row.title, row.grant or "any", row.client_auth or "any", _host(row))
+        table.add_row(row.name, row.title, row.grant or "any", row.client_auth, _host(row))
     console = Console(highlight=False, markup=False)
     console.print(table)
     console.print("\nrefresher providers NAME tells more, with a job to paste.")

@@ -44,7 +44,7 @@ def build(draft: Draft, places: Places) -> Built:
 def _job(draft: Draft, provider: Provider, destinations: tuple[Location, ...], state: Location) -> Job | None:
     token_url = _token_url(draft, provider)
     grant = _grant(draft, provider)
-    client_auth = draft.get("client_auth") or provider.client_auth or "basic"  # RFC 6749, section 2.3.1
+    client_auth = draft.get("client_auth") or provider.client_auth
     if client_auth == "basic_raw" and ":" in (draft.get("client_id") or ""):
         draft.wrong("client_id", 'holds a colon, which basic_raw can\'t send: write client_auth = "basic" or "post"')
     _life(draft, provider)

@@ -165,6 +165,11 @@ def test_a_mistake_in_the_defaults_is_told_once(mistakes):
     assert told == ['jobs.toml: [defaults] grant: must be "client_credentials", "password" or "refresh_token"']
 
 
+def test_a_mistake_in_the_defaults_hides_none_of_a_job_with_a_value_of_its_own(mistakes):
+    told = mistakes(VAULT + '[defaults]\ngrant = "x"\n' + job(grant='"password"', username='"u"'))
+    assert [line.split(": ")[1] for line in told] == ["[defaults] grant", "[jobs.crm] password"]
+
+
 @pytest.mark.parametrize(
     ("keys", "warning"),
     [
