@@ -1,5 +1,6 @@
 """The real server: it starts, stops, keeps its data where it should, and never outlives us."""
 
+import contextlib
 import os
 import select
 import signal
@@ -93,8 +94,12 @@ def test_it_dies_with_a_parent_that_is_killed(tmp_path):
         assert is_running(pid)
         parent.kill()
 
-    with open(watched, "rb") as ended:  # noqa: PTH123  # a descriptor; it becomes readable when the process ends
-        assert select.select([ended], [], [], 10)[0]
+    try:
+        assert select.select([watched], [], [], 10)[0]  # readable when the process has ended
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(watched, signal.SIGKILL)
+        os.close(watched)
     assert parent.returncode == -signal.SIGKILL
 
 
