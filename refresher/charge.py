@@ -1,14 +1,24 @@
 """A job in our care: what is known of it, in memory, between one walk and the next."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from refresher.core import policy
-from refresher.core.model import Job, Token
+from refresher.core.model import Job, Location, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
 from refresher.core.secret import Secret
+from refresher.ports import Clock
+
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def asked_for(job: Job) -> tuple[object, ...]:
+    """Return what `job` asks its provider for, and by whom: where it changes, another token is wanted."""
+    client = (job.token_url, job.client_auth, job.client_id, job.username)
+    return (*client, job.grant, job.scope, job.require_scope, job.params, job.response)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +32,21 @@ class Identity:
 
 @dataclass(slots=True, kw_only=True)
 class Charge:
-    """`held` None: nobody has looked yet. `versions` are the check-and-set values, one for each destination."""
+    """`held` None: nobody has looked yet. `versions` are the check-and-set values, one for each destination.
+
+    `latch` is the provider's last word where that was a refusal for good; `trouble` is any other trouble. They stand
+    apart, so that a Vault that stumbles meanwhile does not open a latch.
+    """
 
     job: Job
     held: tuple[Held | None, ...] | None = None
     versions: tuple[int | None, ...] = ()
-    known_ours: bool = False
+    blind: bool = False  # the last look failed
+    known_ours: frozenset[Location] = frozenset()  # the paths that are ours, whatever stands there now
     record: StateRecord | None = None
+    latch: Trouble | None = None
     trouble: Trouble | None = None
+    reckoned: tuple[datetime, float] | None = None  # wall and monotonic time, read together
     fetched_at: datetime | None = None
     unchanged: bool = False
     changed: bool = False  # the configuration asks for another token than the one that stands there
@@ -44,8 +61,14 @@ class Charge:
 
     @property
     def pending(self) -> bool:
-        """Whether something was issued that is not in Vault yet."""
-        return self.unwritten is not None or self.unkept is not None
+        """Whether something was issued that is not in Vault yet, other than a refresh token that nobody uses."""
+        return self.unwritten is not None or (self.unkept is not None and self.job.irreplaceable)
+
+    @property
+    def holding(self) -> Trouble | None:
+        """The trouble that holds the job back longest; None: all is well."""
+        troubles = [one for one in (self.latch, self.trouble) if one is not None]
+        return max(troubles, key=lambda one: one.retry_at or NEVER, default=None)
 
     @property
     def expires_at(self) -> datetime | None:
@@ -53,23 +76,44 @@ class Charge:
         ends = [one.expires_at if one else None for one in self.held or ()]
         return None if None in ends else min((end for end in ends if end), default=None)
 
+    def now(self, clock: Clock) -> datetime:
+        """Return the time to decide by: the wall clock's, but no less than has passed since the token was granted.
+
+        A wall clock that is set back makes no token live longer.
+        """
+        if self.reckoned is None:
+            return clock.now()
+        wall, ticks = self.reckoned
+        return max(clock.now(), wall + timedelta(seconds=clock.monotonic() - ticks))
+
+    def reckon(self, clock: Clock) -> None:
+        """Reckon time from now on."""
+        self.reckoned = clock.now(), clock.monotonic()
+
+    def open_latch(self) -> None:
+        """Let nothing of the latch hold the job back; it stays on record, so that its recovery is told."""
+        if self.latch is not None:
+            self.trouble, self.latch, self.refused = replace(self.latch, retry_at=self.latch.since), None, ""
+
     def succeeded_by(self, job: Job) -> "Charge":
-        """Return the charge of the same job after its configuration changed: what stands is looked at afresh."""
-        asks = [
-            (one.token_url, one.grant, one.client_auth, one.client_id, one.username, one.scope, one.params)
-            for one in (self.job, job)
-        ]
-        return replace(self, job=job, held=None, versions=(), trouble=None, changed=asks[0] != asks[1] or self.changed)
+        """Return the charge of the same job after its configuration changed: what stands is looked at afresh.
+
+        A latch is left to the next walk, which opens it where the job asks for another thing than was refused.
+        """
+        changed = self.changed or asked_for(self.job) != asked_for(job)
+        return replace(self, job=job, held=None, versions=(), trouble=None, changed=changed)
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""
+        standing = zip(self.job.destinations, self.held or (), strict=False)
+        strange = {place for place, held in standing if held is not None and not held.ours}
         return Facts(
             now=now,
             job=self.job,
             holder=holder,
             held=self.held or (),
-            known_ours=self.known_ours,
-            trouble=self.trouble,
+            known_ours=strange <= self.known_ours,
+            trouble=self.holding,
             fetched_at=self.fetched_at,
             unchanged=self.unchanged,
             forced=force or self.changed,
@@ -85,8 +129,8 @@ class Charge:
             case policy.Halt():
                 return "latched"
             case policy.Rotate():
-                return "due" if self.trouble is None else "retrying"
+                return "due" if self.holding is None else "retrying"
             case policy.Wait(reason="backoff"):
-                return "latched" if self.trouble is not None and self.trouble.kind == "permanent" else "retrying"
+                return "latched" if self.latch is not None else "retrying"
             case policy.Wait():
                 return "fresh"

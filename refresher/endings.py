@@ -21,6 +21,7 @@ class Walk:
     reason: str = ""
     grant: GrantName | None = None
     before: tuple[int | None, ...] = ()
+    unkept: str = ""  # why a refresh token that nobody uses could not be kept
 
 
 class Endings:
@@ -31,25 +32,32 @@ class Endings:
         self._sink = sink
         self._identity = identity
 
-    def halted(self, charge: Charge, walk: Walk, reason: str) -> Outcome:
-        told = charge.last is not None and charge.last.outcome == "halted"
+    def unrotated(self, charge: Charge, walk: Walk, verdict: policy.Verdict) -> Outcome:
+        """End without a rotation: nothing is due, or something holds the job back."""
+        if isinstance(verdict, policy.Halt) or verdict.reason == "backoff":
+            return self._halted(charge, walk, verdict.reason)
+        return self.end(charge, walk, "fresh", verdict.reason)
+
+    def _halted(self, charge: Charge, walk: Walk, reason: str) -> Outcome:
+        told = charge.last is not None and (charge.last.outcome, charge.last.reason) == ("halted", reason)
         if reason == "unmanaged" and not told:
             self.tell((outcome.unmanaged(charge.job),))
-        error = charge.trouble.error if charge.trouble is not None else reason
+        error = charge.holding.error if charge.holding is not None else reason
         return self.end(charge, walk, "halted", reason, error=error)
 
     def rejected(self, charge: Charge, walk: Walk, asked: Asked, rejected: Rejected) -> Outcome:
-        before = charge.trouble
-        charge.trouble = after = backoff.after_rejection(
+        before = charge.latch or charge.trouble
+        after = backoff.after_rejection(
             rejected,
             job=charge.job,
             grant=asked.grant,
             before=before,
-            now=self._clock.now(),
+            now=charge.now(self._clock),
             expires_at=charge.expires_at,
             credential=asked.credential,
             holder=self._identity.holder,
         )
+        charge.latch, charge.trouble = (after, None) if after.kind == "permanent" else (None, after)
         names: dict[str, OutcomeName] = {
             "permanent": "rejected_permanent",
             "transient": "rejected_transient",
@@ -62,26 +70,27 @@ class Endings:
 
     def store_failed(self, charge: Charge, walk: Walk, error: StoreError | UnreadableReferenceError) -> Outcome:
         code, status = (error.code, error.status) if isinstance(error, StoreError) else ("secret_unreadable", 0)
-        before, down = charge.trouble, isinstance(error, StoreUnavailableError)
-        if before is None or before.kind == "store" or not down:
-            charge.trouble = backoff.after_store(
+        before = after = charge.trouble
+        away = isinstance(error, StoreUnavailableError)
+        if after is None or after.kind == "outage" or not away:
+            charge.trouble = after = backoff.after_store(
                 code,
                 status=status,
                 job=charge.job,
                 before=before,
-                now=self._clock.now(),
-                refused=isinstance(error, StoreRefusedError | UnreadableReferenceError),
+                now=charge.now(self._clock),
                 holder=self._identity.holder,
+                refused=isinstance(error, StoreRefusedError | UnreadableReferenceError),
+                away=away,
             )
         ended = self.end(charge, walk, "store_failed", walk.reason, error=code)
-        ended = replace(ended, http_status=status or None, store_down=down)
-        if charge.trouble is not None:
-            details = self.details(charge, walk) | {"why": str(error)}
-            self.tell(outcome.tell_failed(ended, before, charge.trouble, details))
+        ended = replace(ended, http_status=status or None, store_down=away)
+        details = self.details(charge, walk) | {"why": str(error)}
+        self.tell(outcome.tell_failed(ended, before, after, details))
         return ended
 
     def end(self, charge: Charge, walk: Walk, name: OutcomeName, reason: str, *, error: str | None = None) -> Outcome:
-        facts = charge.facts(self._clock.now(), self._identity.holder)
+        facts = charge.facts(charge.now(self._clock), self._identity.holder)
         places = zip(charge.job.destinations, charge.versions or (None,) * len(charge.job.destinations), strict=True)
         return Outcome(
             job=charge.job.name,
@@ -100,6 +109,8 @@ class Endings:
             details["grant"] = walk.grant
         if walk.before and walk.before[0] is not None:
             details["version_before"] = walk.before[0]
+        if walk.unkept:
+            details["unkept"] = walk.unkept
         return details
 
     def tell(self, events: tuple[Event, ...]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from refresher.charge import Charge, Identity
+from refresher.charge import Charge, Identity, asked_for
 from refresher.core import backoff
 from refresher.core.errors import StoreRefusedError, TransportError
 from refresher.core.fingerprint import fingerprint
@@ -41,13 +41,18 @@ class Exchange:
     async def ask(self, charge: Charge) -> Asked:
         """Ask by a refresh token that was not refused, where there is one, then once by the full grant.
 
+        A refresh token that an answer brings is in `charge.unkept` at the end.
         Raises StoreError or UnreadableReferenceError before anything is spent.
         """
         job = charge.job
         secrets = await self._secrets(job)
         if job.irreplaceable:
-            if None in charge.versions:
-                why = f"{job.destinations[0]}: a KV v1 mount has no check-and-set; this job's token needs KV v2"
+            known = dict(zip(job.destinations, charge.versions, strict=True))
+            if charge.record is not None:
+                known[job.state] = charge.record.version
+            if None in known.values():
+                place = next(place for place, version in known.items() if version is None)
+                why = f"{place}: a KV v1 mount has no check-and-set; this job's token needs KV v2"
                 raise StoreRefusedError("kv_v1", why)
             for place in sorted({*job.destinations, job.state}):
                 await self._stores[place.cluster].prove(place)
@@ -55,6 +60,8 @@ class Exchange:
         verdict: Granted | Rejected = Rejected(kind="permanent", error="no_refresh_token")
         for grant, refresh_token in self._grants(charge, secrets):
             verdict = await self._send(job, grant, secrets, refresh_token)
+            issued = verdict.token if isinstance(verdict, Granted) else verdict
+            charge.unkept = issued.refresh_token or charge.unkept
             if isinstance(verdict, Granted) or verdict.kind != "permanent":
                 break
             if refresh_token is not None and backoff.spends_itself(grant, verdict):
@@ -80,9 +87,10 @@ class Exchange:
         return interpret(response, job, sent_at=sent_at, sent_refresh_token=refresh_token, secrets=carried)
 
     def _grants(self, charge: Charge, secrets: Mapping[str, Secret]) -> Iterator[tuple[GrantName, Secret | None]]:
+        """A refresh grants what was granted before: where something else is asked for, the full grant alone will do."""
         job, held = charge.job, charge.record.refresh_token if charge.record is not None else None
-        candidates = (held, secrets.get("refresh_token")) if job.refreshes or job.grant == "refresh_token" else ()
-        for one in candidates:
+        refreshes = job.grant == "refresh_token" or (job.refreshes and not charge.changed)
+        for one in (held, secrets.get("refresh_token")) if refreshes else ():
             if one is not None and fingerprint(self._key, one) != charge.refused:
                 yield "refresh_token", one
                 break
@@ -93,6 +101,5 @@ class Exchange:
         return await self._references.resolve(job.references())
 
     def _credential(self, job: Job, secrets: Mapping[str, Secret]) -> str:
-        asked_for = (job.token_url, job.grant, job.client_auth, job.client_id, job.username, job.scope, job.params)
         texts = (f"{name}={secrets[name].reveal()}" for name in sorted(secrets))
-        return fingerprint(self._key, repr(asked_for), *map(Secret, texts))
+        return fingerprint(self._key, repr(asked_for(job)), *map(Secret, texts))

@@ -111,7 +111,7 @@ class Roster:
         """Decide again about `names`: Vault is back, or something changed."""
         for name in names:
             if (charge := self.charges.get(name)) is not None and name not in self._queue:
-                if charge.trouble is not None and charge.trouble.kind == "store":
+                if charge.trouble is not None and charge.trouble.kind == "outage":
                     charge.trouble = None
                 self.settle(charge)
 

@@ -4,19 +4,16 @@ Rules of this module:
 - It works against ports alone; what to do is decided in `core/`, what a reply means in `providers/`.
 - A walk is never cancelled once its request is sent: whoever runs it awaits it.
 - What was issued and is not yet written stays in the charge (`unwritten`); the next walk goes on from there.
+- A stranger's secret on a path of ours is told of by the look that finds it, and honoured until it ends.
 """
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from refresher.charge import Charge, Identity
-from refresher.core import due, outcome, policy, published
-from refresher.core.errors import (
-    StoreConflictError,
-    StoreError,
-    StoreUnavailableError,
-    UnreadableReferenceError,
-)
+from refresher.core import outcome, policy, published
+from refresher.core.errors import StoreConflictError, StoreError, UnreadableReferenceError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Found, Rejected, Token
 from refresher.core.outcome import Outcome
@@ -24,6 +21,8 @@ from refresher.core.policy import Held
 from refresher.endings import Endings, Walk
 from refresher.exchange import Exchange
 from refresher.ports import Clock, Http, References, SecretStore, Sink
+
+TRIES: Final = 3  # of one write that others overtake
 
 
 class Rotation:
@@ -56,6 +55,11 @@ class Rotation:
         walk = Walk(began=self._clock.monotonic())
         return await self._ending(charge, walk, self._observe(charge, walk))
 
+    async def save(self, charge: Charge) -> Outcome:
+        """Only write what was issued and is not in Vault yet: nothing is asked of the provider."""
+        walk = Walk(began=self._clock.monotonic())
+        return await self._ending(charge, walk, self._save(charge, walk))
+
     async def _ending(self, charge: Charge, walk: Walk, way: Awaitable[Outcome]) -> Outcome:
         try:
             ended = await way
@@ -65,69 +69,106 @@ class Rotation:
         return ended
 
     async def _observe(self, charge: Charge, walk: Walk) -> Outcome:
-        before = charge.versions
         await self._look(charge)
-        if charge.trouble is not None and charge.trouble.kind == "store":
-            charge.trouble = None
-        if charge.known_ours and before:
-            changed = zip(charge.job.destinations, before, charge.versions, charge.held or (), strict=True)
-            strange = ((place, held) for place, old, new, held in changed if held and not held.ours and old != new)
-            self._endings.tell(tuple(outcome.foreign_change(charge.job.name, place, held) for place, held in strange))
-        verdict = policy.decide(charge.facts(self._clock.now(), self._identity.holder))
-        if isinstance(verdict, policy.Halt):
-            return self._endings.halted(charge, walk, verdict.reason)
-        return self._endings.end(charge, walk, "fresh", verdict.reason)
+        return self._endings.unrotated(charge, walk, self._decide(charge))
+
+    async def _save(self, charge: Charge, walk: Walk) -> Outcome:
+        return await self._saved(charge, walk) or self._endings.end(charge, walk, "fresh", "saved")
+
+    def _decide(self, charge: Charge, *, force: bool = False) -> policy.Verdict:
+        return policy.decide(charge.facts(charge.now(self._clock), self._identity.holder, force=force))
 
     async def _look(self, charge: Charge) -> None:
         """Read what stands at the destinations, and the state record where the job has one. Raises StoreError."""
-        job = charge.job
+        job, before, blind = charge.job, charge.held, charge.blind
+        charge.blind = True
         secrets = [await self._stores[place.cluster].read(place) for place in job.destinations]
+        if job.refreshes or job.grant == "refresh_token":
+            charge.record = published.record_of(await self._stores[job.state.cluster].read(job.state))
+        charge.blind = False
         charge.held = tuple(published.held_in(secret, job, self._identity.instance) for secret in secrets)
         charge.versions = tuple(secret.version for secret in secrets)
-        charge.known_ours |= any(one is not None and one.ours for one in charge.held)
+        standing = list(zip(job.destinations, secrets, strict=True))
+        charge.known_ours |= {place for place, one in standing if published.owned(one, job, self._identity.instance)}
         first = secrets[0]
         if isinstance(first, Found) and "access_token" in first.data:
             charge.seen = fingerprint(self._identity.key, first.data["access_token"])
-        if job.refreshes or job.grant == "refresh_token":
-            charge.record = published.record_of(await self._stores[job.state.cluster].read(job.state))
+        if charge.reckoned is None:
+            charge.reckon(self._clock)
+        if before is not None and before != charge.held:
+            charge.warned = ""
+            self._tell_strangers(charge, before)
+        if blind and charge.trouble is not None and charge.trouble.kind in ("store", "outage"):
+            self._endings.tell(outcome.tell_recovered(job.name, charge.trouble))
+            charge.trouble = None
+
+    def _tell_strangers(self, charge: Charge, before: tuple[Held | None, ...]) -> None:
+        for place, old, new in zip(charge.job.destinations, before, charge.held or (), strict=True):
+            if new is not None and not new.ours and new != old and place in charge.known_ours:
+                self._endings.tell((outcome.foreign_change(charge.job.name, place, new),))
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
-        job = charge.job
-        if charge.held is None or (job.irreplaceable and not charge.pending):
+        if charge.held is None or (charge.job.irreplaceable and not charge.pending):
+            await self._look(charge)
+        if (saved := await self._saved(charge, walk)) is not None:
+            return saved
+        await self._unlatch(charge)
+        verdict = self._decide(charge, force=force)
+        if not isinstance(verdict, policy.Rotate):
+            return self._endings.unrotated(charge, walk, verdict)
+        walk.reason = "config_changed" if charge.changed else verdict.reason
+        asked = await self._exchange.ask(charge)
+        walk.grant = asked.grant
+        if isinstance(asked.verdict, Rejected):
+            ended = self._endings.rejected(charge, walk, asked, asked.verdict)
+            await self._keep(charge, walk)
+            return ended
+        charge.unwritten, charge.changed = asked.verdict.token, False
+        charge.reckon(self._clock)
+        await self._keep(charge, walk)
+        return await self._write(charge, walk, asked.verdict.token)
+
+    async def _unlatch(self, charge: Charge) -> None:
+        """Open the latch when the credential, or what it is used for, is another than the one that was refused."""
+        if charge.latch is not None and charge.latch.credential != await self._exchange.credential(charge.job):
+            charge.open_latch()
+
+    async def _saved(self, charge: Charge, walk: Walk) -> Outcome | None:
+        """Keep and write what an earlier walk could not; None when nothing that lives is in hand."""
+        if charge.held is None:
             await self._look(charge)
         walk.before = charge.versions
-        latched = charge.trouble is not None and charge.trouble.kind == "permanent" and charge.trouble.credential
-        if latched and latched != await self._exchange.credential(job):
-            charge.trouble, charge.refused = None, ""  # somebody mended it: the latch opens at once
-        await self._keep(charge)
-        if charge.unwritten is not None and self._stale(charge.unwritten, charge):
+        await self._keep(charge, walk)
+        token = charge.unwritten
+        if token is None:
+            return None
+        expires_at = published.expiry(token, charge.job)
+        if expires_at is not None and charge.now(self._clock) >= expires_at:
             charge.unwritten = None
-        if charge.unwritten is None:
-            match policy.decide(charge.facts(self._clock.now(), self._identity.holder, force=force)):
-                case policy.Wait(reason=reason):
-                    return self._endings.end(charge, walk, "fresh", reason)
-                case policy.Halt(reason=reason):
-                    return self._endings.halted(charge, walk, reason)
-                case policy.Rotate(reason=reason):
-                    walk.reason = "config_changed" if charge.changed else reason
-            asked = await self._exchange.ask(charge)
-            walk.grant = asked.grant
-            if isinstance(asked.verdict, Rejected):
-                charge.unkept = asked.verdict.refresh_token
-                ended = self._endings.rejected(charge, walk, asked, asked.verdict)
-                await self._keep(charge)
-                return ended
-            charge.unwritten, charge.unkept = asked.verdict.token, asked.verdict.token.refresh_token
-            await self._keep(charge)
-        return await self._write(charge, walk, charge.unwritten)
+            return None
+        return await self._write(charge, walk, token)
 
-    async def _keep(self, charge: Charge) -> None:
-        """Write a new refresh token to the state record, before anything else happens to the answer."""
+    async def _keep(self, charge: Charge, walk: Walk) -> None:
+        """Write a new refresh token to the state record, before anything else happens to the answer.
+
+        One that no grant of the job uses keeps no access token from its readers: its failure is only noted.
+        """
+        try:
+            await self._record(charge)
+        except StoreError as error:
+            if charge.job.irreplaceable:
+                raise
+            walk.unkept = error.code
+
+    async def _record(self, charge: Charge) -> None:
         if charge.unkept is None:
             return
         job, store = charge.job, self._stores[charge.job.state.cluster]
         record = charge.record or published.record_of(await store.read(job.state))
-        for _ in range(2):
+        for _ in range(TRIES):
+            if record.refresh_token == charge.unkept:
+                charge.record, charge.unkept = record, None
+                return
             new = replace(record, refresh_token=charge.unkept, generation=record.generation + 1)
             data = published.record_data(new, job, self._identity.instance, self._clock.now())
             try:
@@ -135,60 +176,64 @@ class Rotation:
             except StoreConflictError:  # the answer in hand is the newest: only the record's version was not known
                 record = published.record_of(await store.read(job.state))
                 continue
-            charge.record, charge.unkept = replace(new, version=written.version or 0), None
+            charge.record, charge.unkept = replace(new, version=written.version), None
             return
-        raise StoreUnavailableError("conflict", f"{job.state}: somebody else keeps writing the state record")
+        raise StoreConflictError("cas", f"{job.state}: somebody else keeps writing the state record")
 
     async def _write(self, charge: Charge, walk: Walk, token: Token) -> Outcome:
-        """Write every destination by check-and-set, then tell."""
+        """Write every destination, again where others were faster, then tell."""
+        for _ in range(TRIES):
+            overtaken = await self._place(charge, token)
+            if overtaken is None:
+                return self._written(charge, walk, token)
+            if (ended := await self._overtaken(charge, walk, token, overtaken)) is not None:
+                return ended
+        raise StoreConflictError("cas", f"{charge.job.destinations[0]}: somebody else keeps writing there")
+
+    async def _place(self, charge: Charge, token: Token) -> int | None:
+        """Write each destination by check-and-set; return the index of one that is of another version than known."""
         job, expires_at = charge.job, published.expiry(token, charge.job)
         data = published.data_of(token, job, self._identity.instance)
-        held, versions = list(charge.held or ()), list(charge.versions)
         for index, place in enumerate(job.destinations):
+            held, versions = list(charge.held or ()), list(charge.versions)
             try:
                 written = await self._stores[place.cluster].write(place, data, cas=versions[index])
             except StoreConflictError:
-                return await self._overtaken(charge, walk, token, index)
+                return index
             ends = expires_at
             if written.deletion_time is not None and (ends is None or written.deletion_time < ends):
-                ends = written.deletion_time  # Vault deletes it before it dies: renew before that
+                ends = written.deletion_time.replace(microsecond=0)  # Vault deletes it before it dies
                 self._endings.tell((outcome.deleted_early(job.name, place, ends),))
             issued_at = token.issued_at.replace(microsecond=0)
             held[index] = Held(version=written.version, issued_at=issued_at, expires_at=ends)
             versions[index] = written.version
             charge.held, charge.versions = tuple(held), tuple(versions)
+            charge.known_ours |= {place}
+        return None
+
+    def _written(self, charge: Charge, walk: Walk, token: Token) -> Outcome:
         seen = fingerprint(self._identity.key, token.access_token)
         charge.unchanged, charge.seen = seen == charge.seen, seen
-        charge.fetched_at, charge.known_ours, charge.unwritten = token.issued_at, True, None
-        charge.changed, charge.warned = False, ""
-        trouble, charge.trouble = charge.trouble, None
+        charge.fetched_at, charge.unwritten, charge.warned = token.issued_at, None, ""
+        before, charge.latch, charge.trouble = charge.latch or charge.trouble, None, None
         ended = self._endings.end(charge, walk, "rotated", walk.reason or "unwritten")
         details = self._endings.details(charge, walk) | {"version": charge.versions[0], "fingerprint": seen}
-        if expires_at is not None:
+        if (expires_at := published.expiry(token, charge.job)) is not None:
             details["lifetime_s"] = round((expires_at - token.issued_at.replace(microsecond=0)).total_seconds())
-        self._endings.tell(outcome.tell_rotated(ended, trouble, details))
+        self._endings.tell(outcome.tell_rotated(ended, before, details))
         return ended
 
-    async def _overtaken(self, charge: Charge, walk: Walk, token: Token, index: int) -> Outcome:
-        """Somebody wrote in between. Ours and newer: done. A stranger's: named and honoured. Else: write again."""
+    async def _overtaken(self, charge: Charge, walk: Walk, token: Token, index: int) -> Outcome | None:
+        """Somebody wrote in between. A stranger: honoured. Ours and newer: done. Else None: write again."""
         await self._look(charge)
-        place, now = charge.job.destinations[index], (charge.held or ())[index]
+        now = (charge.held or ())[index]
         if now is not None and not now.ours:
             charge.unwritten = None
-            self._endings.tell((outcome.foreign_change(charge.job.name, place, now),))
+            verdict = self._decide(charge)
+            if isinstance(verdict, policy.Halt):
+                return self._endings.unrotated(charge, walk, verdict)
             return self._endings.end(charge, walk, "fresh", "foreign")
-        newer = (
-            now is not None and now.issued_at is not None and now.issued_at >= token.issued_at.replace(microsecond=0)
-        )
-        if newer:
-            charge.unwritten, charge.trouble = None, None
+        if now is not None and now.issued_at is not None and now.issued_at >= token.issued_at.replace(microsecond=0):
+            charge.unwritten, charge.latch, charge.trouble = None, None, None
             return self._endings.end(charge, walk, "fresh", "written_by_another")
-        raise StoreUnavailableError("cas", f"{place}: the version changed in between; writing again")
-
-    def _stale(self, token: Token, charge: Charge) -> bool:
-        """Whether an answer that waited for Vault is due for renewal already."""
-        expires_at = published.expiry(token, charge.job)
-        if expires_at is None:
-            return False
-        lead = due.lead(expires_at - token.issued_at, charge.job.renew_before, part=0)
-        return self._clock.now() >= expires_at - lead
+        return None

@@ -15,7 +15,7 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
         promise for one in held if one is not None and (promise := policy.promised(one, charge.job)) is not None
     ]
     renew_at = policy.renew_at(charge.facts(now, holder)) if charge.held is not None else None
-    last, failed = charge.last, charge.trouble is not None
+    last, failed = charge.last, charge.holding
     places = zip(charge.job.destinations, charge.versions or (None,) * len(charge.job.destinations), strict=True)
     return {
         "job": charge.job.name,
@@ -25,7 +25,7 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
         "renew_at": _stamp(renew_at),
         "life_left_s": None if charge.expires_at is None else round((charge.expires_at - now).total_seconds()),
         "promised_s": round(min(promises).total_seconds()) if promises else None,
-        "failures": 0 if charge.trouble is None else charge.trouble.count,
+        "failures": 0 if failed is None else failed.count,
         "last": {"at": _stamp(charge.last_at), "outcome": last.outcome, "error": last.error}
         if last and failed
         else None,
@@ -62,7 +62,7 @@ def plan_of(charge: Charge, now: datetime, holder: str, horizon: timedelta) -> P
     Later tokens are taken to live as long as the one that stands there; where none stands, as the job's `lifetime`.
     """
     if charge.held is None:
-        error = charge.trouble.error if charge.trouble is not None else "unknown"
+        error = charge.holding.error if charge.holding is not None else "unknown"
         return Plan(job=charge.job.name, at=None, reason=error, lifetime=None, rotations=0, outage_budget=None)
     facts = charge.facts(now, holder)
     verdict, at = policy.decide(facts), policy.renew_at(facts)

@@ -46,7 +46,7 @@ class Watch:
                 self._sink.tell(Event(name="clock_skew", level="warning", fields=skew))
             away: dict[EventName, list[str]] = {}
             for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
-                if self._latched(charge):
+                if charge.latch is not None:
                     self._roster.offer(charge.job.name)  # the walk opens the latch if the credential has changed
                 else:
                     self._roster.settle(charge)
@@ -67,10 +67,6 @@ class Watch:
             if not names:
                 await self._clock.sleep(every)
 
-    def _latched(self, charge: Charge) -> bool:
-        trouble = charge.trouble
-        return trouble is not None and trouble.kind == "permanent" and trouble.retry_at is None
-
     def _warn(self, charge: Charge, now: datetime, away: dict[EventName, list[str]]) -> None:
         """Tell once that readers hold less life than promised, and once that they hold a dead token.
 
@@ -90,6 +86,6 @@ class Watch:
             away.setdefault(name, []).append(charge.job.name)
             return
         fields: dict[str, Field] = {"expires_at": stamp(expires_at)}
-        if charge.trouble is not None:
-            fields["error"] = charge.trouble.error
+        if charge.holding is not None:
+            fields["error"] = charge.holding.error
         self._sink.tell(Event(name=name, level=LEVELS[name], job=charge.job.name, fields=fields))

@@ -79,13 +79,25 @@ def after_rejection(  # noqa: PLR0913  # each is a fact of its own
 
 
 def after_store(  # noqa: PLR0913  # each is a fact of its own
-    error: str, *, status: int, job: Job, before: Trouble | None, now: datetime, refused: bool, holder: str
+    error: str,
+    *,
+    status: int,
+    job: Job,
+    before: Trouble | None,
+    now: datetime,
+    holder: str,
+    refused: bool = False,
+    away: bool = False,
 ) -> Trouble:
-    """Return the trouble of a job that Vault could not serve; `refused`: a person must mend Vault's side."""
-    count, since = _counted(before, "store", now)
+    """Return the trouble of a job that Vault could not serve.
+
+    `refused`: a person must mend Vault's side. `away`: Vault could not be reached, which concerns every job.
+    """
+    kind: TroubleKind = "outage" if away else "store"
+    count, since = _counted(before, kind, now)
     longest = LONGEST if refused else LONGEST_STORE
     wait = backoff(count, longest, derived(holder, job.name, "store", count))
-    return Trouble(kind="store", error=error, status=status, count=count, since=since, retry_at=now + wait)
+    return Trouble(kind=kind, error=error, status=status, count=count, since=since, retry_at=now + wait)
 
 
 def after_crash(error: BaseException, *, job: Job, before: Trouble | None, now: datetime, holder: str) -> Trouble:

@@ -56,10 +56,15 @@ class Outcome:
 def tell_rotated(outcome: Outcome, before: Trouble | None, details: dict[str, Field]) -> tuple[Event, ...]:
     """Return the event of a rotation that succeeded, and that the job recovered where it had been in trouble."""
     rotated = Event(name="rotated", job=outcome.job, fields=_fields(outcome) | details)
-    if before is None or before.kind == "store":  # an outage of Vault is told once, for all jobs
-        return (rotated,)
+    return (*tell_recovered(outcome.job, before), rotated)
+
+
+def tell_recovered(job: str, before: Trouble | None) -> tuple[Event, ...]:
+    """Return the event that `before` is over; an outage of Vault is told once, for all jobs, and so is its end."""
+    if before is None or before.kind == "outage":
+        return ()
     fields: dict[str, Field] = {"error": before.error, "failures": before.count, "since": stamp(before.since)}
-    return (Event(name="recovered", job=outcome.job, fields=fields), rotated)
+    return (Event(name="recovered", job=job, fields=fields),)
 
 
 def tell_failed(
@@ -106,19 +111,17 @@ def foreign_change(job: str, place: Location, held: Held) -> Event:
 
 def _alert(outcome: Outcome, before: Trouble | None, after: Trouble) -> tuple[EventName, Level]:
     same = before is not None and (before.kind, before.error) == (after.kind, after.error)
-    match after.kind:
-        case "internal":
-            return "failing", "debug" if same else "error"
-        case "store":
-            return "store_failed", "debug" if same or outcome.store_down else "error"
-        case "permanent":
-            return ("rotation_rejected", "debug") if same else ("latched", "error")
-        case "malformed" if after.count == MALFORMED_ALERT:
+    if outcome.outcome == "store_failed":
+        return "store_failed", "debug" if same or outcome.store_down else "error"
+    if after.kind == "permanent":
+        known = same and before is not None and before.credential == after.credential  # another one refused is news
+        return ("rotation_rejected", "debug") if known else ("latched", "error")
+    first = after.count == 1
+    if after.kind == "malformed":
+        if after.count == MALFORMED_ALERT:
             return "failing", "error"
-        case "malformed":
-            return "rotation_rejected", "debug" if same else "warning"
-        case "transient":
-            return ("rotation_rejected", "debug") if same else ("failing", "warning")
+        return "rotation_rejected", "warning" if first else "debug"
+    return ("failing", "warning") if first else ("rotation_rejected", "debug")
 
 
 def _fields(outcome: Outcome) -> dict[str, Field]:

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 from refresher.core import due
 from refresher.core.model import Job
 
-TroubleKind: TypeAlias = Literal["transient", "malformed", "permanent", "store", "internal"]
+TroubleKind: TypeAlias = Literal["transient", "malformed", "permanent", "store", "outage", "internal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class Held:
 
     @property
     def lifetime(self) -> timedelta | None:
-        """The whole life it had when issued, where both ends are known."""
-        if self.issued_at is None or self.expires_at is None:
+        """The whole life it had when issued, where both ends are known and in order."""
+        if self.issued_at is None or self.expires_at is None or self.expires_at <= self.issued_at:
             return None
         return self.expires_at - self.issued_at
 
@@ -50,7 +50,10 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that a decision may look at. `held` has one entry for each destination, None where nothing stands."""
+    """All that a decision may look at. `held` has one entry for each destination, None where nothing stands.
+
+    `known_ours`: every path where a stranger's secret stands is known to be ours.
+    """
 
     now: datetime
     job: Job

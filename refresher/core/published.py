@@ -6,10 +6,13 @@ Every value is text (Vault loses digits of large numbers). Times are whole secon
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from refresher.core.model import Absent, Found, Job, Token
 from refresher.core.policy import Held
 from refresher.core.secret import Secret
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def mark(instance: str) -> str:
@@ -23,10 +26,13 @@ def stamp(moment: datetime) -> str:
 
 
 def unstamp(text: str) -> datetime | None:
-    """Return the moment that `text` states (RFC 3339), None when it states none."""
+    """Return the moment that `text` states (RFC 3339), None when it states none, or one before 1970.
+
+    Go writes the year 1 for a time that is not set.
+    """
     try:
         moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+        return moment.astimezone(UTC) if moment.tzinfo is not None and moment >= EPOCH else None
     except (ValueError, OverflowError):
         return None
 
@@ -67,36 +73,49 @@ def held_in(secret: Found | Absent, job: Job, instance: str) -> Held | None:
     expires_at = unstamp(text.get("expires_at", ""))
     if expires_at is None and "expires_at_unix" in secret.data:
         expires_at = _epoch(secret.data["expires_at_unix"].reveal())
-    ours = bears_mark(secret, job.name, instance)
+    if secret.deletion_time is not None:  # Vault deletes it then, whether it lives or not
+        expires_at = min(expires_at or secret.deletion_time, secret.deletion_time).replace(microsecond=0)
+    ours = _marked(secret.data, job, instance)
     if ours and not secret.data.get("access_token"):
         return None
     return Held(version=secret.version, issued_at=unstamp(text.get("issued_at", "")), expires_at=expires_at, ours=ours)
 
 
-def bears_mark(secret: Found, job: str, instance: str) -> bool:
-    """Whether the data, or the secret's custom metadata, says that this instance keeps it for `job`."""
-    in_data = {name: value.reveal() for name, value in secret.data.items() if name in ("job", "managed_by")}
-    wanted = {"job": job, "managed_by": mark(instance)}
-    return in_data == wanted or all(secret.metadata.get(name) == value for name, value in wanted.items())
+def owned(secret: Found | Absent, job: Job, instance: str) -> bool:
+    """Whether its place is this instance's for `job`, by the data's mark or by the custom metadata's.
+
+    The metadata outlives what anybody writes: it says whose the path is, not whose the present value is.
+    """
+    if isinstance(secret, Absent):
+        return False
+    by_metadata = all(secret.metadata.get(name) == value for name, value in _marks(job, instance).items())
+    return by_metadata or _marked(secret.data, job, instance)
+
+
+def _marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
+    return all(data.get(name) == Secret(value) for name, value in _marks(job, instance).items())
+
+
+def _marks(job: Job, instance: str) -> Mapping[str, str]:
+    return {"job": job.name, "managed_by": mark(instance)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRecord:
-    """What refresher alone keeps of a job. `version` is its check-and-set value; 0: not written yet."""
+    """What refresher alone keeps of a job. `version` is its check-and-set value: 0 not written yet, None on KV v1."""
 
-    version: int
+    version: int | None
     refresh_token: Secret | None = None
     generation: int = 0
 
 
 def record_of(secret: Found | Absent) -> StateRecord:
     """Return the state record that stands in Vault; a member that can't be read counts as not there."""
-    version = secret.version or 0
     if isinstance(secret, Absent):
-        return StateRecord(version=version)
+        return StateRecord(version=secret.version)
     generation = secret.data.get("generation", Secret("")).reveal()
     return StateRecord(
-        version=version,
+        version=secret.version,
         refresh_token=secret.data.get("refresh_token") or None,
         generation=int(generation) if generation.isascii() and generation.isdigit() and len(generation) < 19 else 0,  # noqa: PLR2004  # more digits than 2**63 has
     )
@@ -116,6 +135,6 @@ def record_data(record: StateRecord, job: Job, instance: str, now: datetime) -> 
 
 def _epoch(text: str) -> datetime | None:
     try:
-        return datetime.fromtimestamp(int(text), tz=UTC)
+        return datetime.fromtimestamp(int(text), tz=UTC) if text.isdecimal() else None
     except (ValueError, OverflowError, OSError):
         return None

@@ -1,0 +1,226 @@
+"""What a provider refuses: which grant is tried next, what is never sent again, and what is said about it."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from tests.core.builders import PLACE, STATE
+from tests.fakes.http import answer, lost
+from tests.rotation.stage import PASSWORD, SECRET, SEED, Stage, refresh_only, refreshing, refused, replaceable, token
+
+DAYS = timedelta(days=3)
+
+
+def with_record(*steps, **changes) -> Stage:
+    """A job that has got token 1 and refresh token RT-1, and is due."""
+    return Stage(token(1, refresh_token="RT-1"), *steps, job=refreshing(**changes))
+
+
+async def test_a_refused_refresh_token_is_followed_by_one_full_grant_in_the_same_walk():
+    stage = with_record(refused("invalid_grant"), token(2, refresh_token="RT-2"), token(3))
+    await stage.rotate()
+
+    assert (await stage.later(minutes=50)).outcome == "rotated"
+    await stage.later(minutes=50)
+
+    assert stage.grants() == ["password", "RT-1", "password", "RT-2"]
+    assert stage.sink.told() == []
+
+
+@pytest.mark.parametrize("second", [refused("temporarily_unavailable", 503), lost(), answer(200, b"<html>")])
+async def test_a_refused_refresh_token_is_never_sent_again(second):
+    stage = with_record(refused("invalid_grant"), second, token(2), token(3))
+    await stage.rotate()
+    await stage.later(minutes=50)
+    await stage.later(minutes=5)
+    await stage.later(minutes=50)
+    assert stage.grants() == ["password", "RT-1", "password", "password", "password"]
+
+
+async def test_an_empty_refusal_of_a_refresh_token_counts_too():
+    """Seen on a real server: 400 with no body."""
+    stage = with_record(answer(400), token(2))
+    await stage.rotate()
+    assert (await stage.later(minutes=50)).outcome == "rotated"
+
+
+async def test_a_refresh_that_is_told_to_wait_is_made_again_and_no_password_is_sent():
+    stage = with_record(answer(503), token(2))
+    await stage.rotate()
+    await stage.later(minutes=50)
+    await stage.later(seconds=1)
+    assert stage.grants() == ["password", "RT-1", "RT-1"]
+
+
+@pytest.mark.parametrize("error", ["insufficient_scope", "unsupported_token_type", "access_token"])
+async def test_a_refresh_token_that_came_with_a_useless_answer_is_kept(error):
+    useless = {
+        "insufficient_scope": token(2, scope="less", refresh_token="RT-2"),
+        "unsupported_token_type": token(2, token_type="mac", refresh_token="RT-2"),
+        "access_token": token("\n", refresh_token="RT-2"),
+    }[error]
+    stage = with_record(useless, *([] if error == "access_token" else [answer(503)]), require_scope=("all",))
+    stage.http.steps[0] = token(1, refresh_token="RT-1", scope="all")
+    await stage.rotate()
+
+    ended = await stage.later(minutes=50)
+
+    assert not ended.well
+    assert stage.stands(STATE)["refresh_token"] == "RT-2"
+    assert stage.stands()["access_token"] == "AT-1"
+
+
+async def test_a_wrong_client_secret_is_told_once_and_tried_again_slowly():
+    stage = Stage(*[refused("invalid_client", 401)] * 9)
+    for _ in range(60):
+        await stage.later(minutes=1)
+    assert stage.sink.told() == [("latched", "invalid_client")]
+    assert len(stage.http.requests) == 4, "a quarter of an hour lies between two tries while readers hold nothing"
+    alert = stage.sink.named("latched")[0]
+    assert (alert.level, alert.fields["http_status"], alert.fields["provider"]) == ("error", 401, "oauth2")
+
+
+async def test_a_wrong_client_secret_is_tried_more_often_while_readers_lose_their_token():
+    stage = Stage(token(1, 3600), *[refused("invalid_client", 401)] * 30)
+    await stage.rotate()
+    tries = []
+    for minute in range(60):
+        before = len(stage.http.requests)
+        await stage.later(minutes=1)
+        tries += [minute] * (len(stage.http.requests) - before)
+    assert 4 <= len(tries) <= 10
+
+
+@pytest.mark.parametrize("job", [replaceable(), refreshing(), refresh_only()], ids=["client", "password", "refresh"])
+async def test_a_mended_secret_opens_the_latch_at_once(job):
+    stage = Stage(refused("invalid_client", 401), token(1), job=job)
+    await stage.rotate()
+    assert stage.charge.state(stage.clock.now(), "holder-1") == "latched"
+    stage.references.texts[str(SECRET)] = "mended"
+
+    assert (await stage.rotate()).outcome == "rotated"
+
+    assert [one.name for one in stage.sink.events] == ["latched", "recovered", "rotated"]
+
+
+@pytest.mark.parametrize(
+    ("job", "reference"), [(refreshing(), PASSWORD), (refresh_only(), SEED)], ids=["password", "refresh token"]
+)
+async def test_what_was_refused_is_not_sent_again_until_it_changes(job, reference):
+    stage = Stage(refused("invalid_grant"), token(1, refresh_token="RT-1"), job=job)
+    await stage.rotate()
+
+    for _ in range(3):
+        ended = await stage.later(days=1)
+        assert (ended.outcome, ended.reason, ended.error) == ("halted", "latched", "invalid_grant")
+    await stage.look()
+    assert len(stage.http.requests) == 1
+    assert stage.sink.told() == [("latched", "invalid_grant")]
+
+    stage.references.texts[str(reference)] = "another"
+    assert (await stage.rotate()).outcome == "rotated"
+    assert stage.sent()[1].get("password", stage.sent()[1].get("refresh_token")) == "another"
+
+
+@pytest.mark.parametrize("trouble", ["unreadable", "away", "denied", "crash"])
+async def test_other_troubles_do_not_open_a_latch(trouble):
+    stage = Stage(refused("invalid_grant"), job=refreshing())
+    await stage.rotate()
+    texts = dict(stage.references.texts)
+
+    match trouble:
+        case "unreadable":
+            stage.references.texts.clear()
+        case "away":
+            stage.store.away = True
+        case "denied":
+            stage.store.denied = {PLACE.path}
+        case "crash":
+            stage.store.before = lambda _deed, _place: 1 / 0
+    for _ in range(3):
+        await stage.clock.advance(timedelta(minutes=10))
+        with suppress(ZeroDivisionError):
+            await stage.rotate()
+    stage.references.texts, stage.store.away, stage.store.denied = texts, False, set()
+    stage.store.before = lambda _deed, _place: None
+
+    for _ in range(3):
+        assert (await stage.later(minutes=10)).reason == "latched"
+    assert len(stage.http.requests) == 1
+
+
+@pytest.mark.parametrize("job", [refreshing(), refresh_only()], ids=["password", "refresh token"])
+async def test_a_changed_configuration_opens_the_latch(job):
+    stage = Stage(refused("invalid_grant"), token(1), job=job)
+    await stage.rotate()
+    stage.reload(token_url="https://right.example.com/token")
+
+    assert (await stage.rotate()).outcome == "rotated"
+
+    assert stage.http.requests[1].url == "https://right.example.com/token"
+
+
+async def test_a_job_of_refresh_tokens_alone_without_one_asks_for_it():
+    stage = Stage(refused("invalid_grant"), job=refresh_only(refresh_token=None))
+
+    ended = await stage.rotate()
+
+    assert (ended.outcome, ended.error) == ("rejected_permanent", "no_refresh_token")
+    assert not stage.http.requests
+    assert stage.sink.told() == [("latched", "no_refresh_token")]
+
+
+async def test_transient_failures_are_told_once_then_whispered_and_recovery_is_told():
+    stage = Stage(answer(503), lost(), answer(503), lost(), token())
+    while (await stage.rotate()).outcome != "rotated":
+        await stage.clock.advance(timedelta(minutes=5))
+
+    assert stage.sink.told() == [("failing", "http_503")]
+    assert stage.sink.told("debug") == [
+        ("rotation_rejected", "transport"),
+        ("rotation_rejected", "http_503"),
+        ("rotation_rejected", "transport"),
+    ]
+    recovered = stage.sink.named("recovered")[0]
+    assert (recovered.fields["failures"], recovered.fields["since"]) == (4, "2026-11-21T10:00:00Z")
+    assert [one.name for one in stage.sink.events][-2:] == ["recovered", "rotated"]
+
+
+async def test_malformed_answers_are_an_alert_at_the_third():
+    stage = Stage(*[answer(200, b"<html>")] * 5, token())
+    while (await stage.rotate()).outcome != "rotated":
+        await stage.clock.advance(timedelta(minutes=5))
+    assert [(one.name, one.level) for one in stage.sink.events] == [
+        ("rotation_rejected", "warning"),
+        ("rotation_rejected", "debug"),
+        ("failing", "error"),
+        ("rotation_rejected", "debug"),
+        ("rotation_rejected", "debug"),
+        ("recovered", "info"),
+        ("rotated", "info"),
+    ]
+
+
+async def test_a_wait_that_the_provider_asks_for_is_kept_to_and_told():
+    stage = Stage(answer(429, retry_after="1800"), token())
+    ended = await stage.rotate()
+    assert (ended.outcome, ended.http_status, ended.retry_after) == ("rejected_transient", 429, 1800)
+    assert (await stage.later(minutes=29, seconds=59)).reason == "backoff"
+    assert (await stage.later(seconds=1)).outcome == "rotated"
+
+
+@pytest.mark.parametrize("job", [replaceable(), refreshing(), refresh_only()], ids=["client", "password", "refresh"])
+async def test_an_unreadable_reference_spends_nothing_is_told_once_and_recovers(job):
+    stage = Stage(token(), job=job)
+    texts, stage.references.texts = stage.references.texts, {}
+
+    for _ in range(3):
+        ended = await stage.later(minutes=5)
+        assert (ended.outcome, ended.error, ended.store_down) == ("store_failed", "secret_unreadable", False)
+    assert not stage.http.requests
+    assert stage.sink.told() == [("store_failed", "secret_unreadable")]
+
+    stage.references.texts = texts
+    assert (await stage.later(minutes=5)).outcome == "rotated"
+    assert [one.name for one in stage.sink.events][-2:] == ["recovered", "rotated"]
