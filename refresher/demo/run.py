@@ -8,7 +8,6 @@ Rules of this module:
 import asyncio
 import io
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -47,27 +46,30 @@ class DemoError(RefresherError):
 
 
 class Stop:
-    """What the signals mean: while things are set up, leave; while it runs, end it in order; after that, nothing."""
+    """Notes the first signal and has it end the demo in order.
+
+    It raises nothing: an exception from a signal handler is lost where Python ignores exceptions, as within a fork.
+    """
 
     def __init__(self) -> None:
-        self._end: Callable[[], object] | None = None
-        self._ending = False
+        self.number = 0
+        self._end: Callable[[], object] = lambda: None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        if self._end is not None:
-            self._end()
-        elif not self._ending:
-            sys.exit(128 + number)
+        self.number = self.number or number
+        self._end()
 
     @contextmanager
-    def ends(self, event: asyncio.Event) -> Iterator[None]:
-        """Have a signal set `event` for as long as the context lasts, and be ignored afterwards."""
+    def sets(self, event: asyncio.Event) -> Iterator[None]:
+        """Set `event` at a signal, at once where one came before."""
         loop = asyncio.get_running_loop()
         self._end = lambda: loop.call_soon_threadsafe(event.set)
+        if self.number:
+            event.set()
         try:
             yield
         finally:
-            self._end, self._ending = None, True
+            self._end = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,8 @@ class Demo:
                 (folder / "openbao").mkdir()
                 self.console.print("Starting OpenBao and three practice providers ...", style="dim")
                 with openbao.start(folder / "openbao") as bao:
+                    if stop.number:
+                        return 128 + stop.number
                     return asyncio.run(self._show(folder, bao, stop))
         finally:
             for number, handler in zip(SIGNALS, before, strict=True):
@@ -97,7 +101,7 @@ class Demo:
         ended = asyncio.Event()
         _configure_log(self.console)
         log.watch(asyncio.get_running_loop())
-        with stop.ends(ended):
+        with stop.sets(ended):
             async with practice.serve(CLIENTS.values(), CLOCK) as urls:
                 stage = set_up(folder, bao, urls)
                 self.console.print(_hint(bao, stage), soft_wrap=True, highlight=False)
