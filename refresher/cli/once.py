@@ -10,7 +10,6 @@ from typing import Annotated, Final
 
 import typer
 
-from refresher import daemon
 from refresher.cli import _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
 from refresher.cli._process import known_jobs, set_up
@@ -41,6 +40,8 @@ def once(
 
 
 async def _pass(settings: Settings, names: tuple[str, ...], *, force: bool, as_json: bool) -> list[Outcome]:
+    from refresher import daemon  # noqa: PLC0415  # --help needs none of it
+
     async with daemon.build(settings) as parts:
         with _progress(len(names)) as advance:
 

@@ -2,13 +2,14 @@
 
 import asyncio
 
-from refresher import daemon
 from refresher.cli._config import ConfigOption, find_config, load_or_exit
 from refresher.cli._process import set_up
 from refresher.host import log
 
 
 def run(config: ConfigOption = None) -> int:
+    from refresher import daemon  # noqa: PLC0415  # --help needs none of it
+
     settings = load_or_exit(find_config(config))
     set_up(settings)
 

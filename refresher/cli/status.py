@@ -4,7 +4,6 @@ import asyncio
 import json
 from datetime import datetime, timedelta
 
-from refresher import daemon
 from refresher.charge import Charge
 from refresher.cli import _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
@@ -33,6 +32,8 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> int:  # 
 
 async def look(settings: Settings) -> tuple[list[Charge], datetime, str]:
     """Read every job's paths; return the charges, when that was, and who decides (for `decide`'s jitter)."""
+    from refresher import daemon  # noqa: PLC0415  # --help needs none of it
+
     async with daemon.build(settings) as parts:
         roster = parts.roster()
         await roster.look_all()

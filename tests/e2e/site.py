@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from refresher.demo.openbao import OpenBao, OpenBaoError
+from tests.guards.canaries import Canaries
 from tests.servers.provider import Provider
 
 REFRESHER = (sys.executable, "-m", "refresher")
@@ -28,6 +29,7 @@ path "auth/token/renew-self" {{ capabilities = ["update"] }}
 path "auth/token/revoke-self" {{ capabilities = ["update"] }}
 """
 LINE_S = 30
+RECORD = "refresher/default/"
 
 
 class Site:
@@ -35,6 +37,8 @@ class Site:
 
     def __init__(self, folder: Path, bao: OpenBao, mount: str) -> None:
         self.folder, self.bao, self.mount = folder, bao, mount
+        self.canaries, self.outputs = Canaries(), []
+        self.canaries.planted["root token"] = bao.root_token.reveal()
         self.jobs: dict[str, dict[str, Any]] = {}
         self.tables: dict[str, dict[str, Any]] = {"log": {"level": "debug"}, "state": {"dir": str(folder / "state")}}
         role_id, secret_id = bao.approle(mount, POLICY.format(mount=mount))
@@ -47,6 +51,7 @@ class Site:
 
     def secret(self, name: str, text: str) -> str:
         """Keep `text` in a private file and return the reference to it."""
+        self.canaries.planted[f"{name} {len(self.canaries.planted)}"] = text
         path = self.folder / f"{name}.secret"
         path.touch(mode=0o600)
         path.write_text(text)
@@ -54,7 +59,7 @@ class Site:
 
     def add(self, name: str, provider: Provider, *, ttl: int | None = None, **more: Any) -> None:
         """Add a job with a client of its own at `provider`, whose tokens live `ttl` seconds."""
-        client, secret = f"{name}-client", f"{name}-client-secret"
+        client, secret = f"{name}-client", self.canaries.plant(f"{name} client secret", odd="+/= &%")
         provider.add_client(client, secret=secret, ttl=ttl)
         job: dict[str, Any] = {
             "client_id": client,
@@ -90,7 +95,9 @@ class Site:
     def run(self, *words: str, **how: Any) -> "subprocess.CompletedProcess[str]":
         """Run a verb to its end and return what it said."""
         command = [*REFRESHER, *words, "--config", str(self.config)]
-        return subprocess.run(command, cwd=self.folder, text=True, capture_output=True, timeout=60, check=False, **how)
+        done = subprocess.run(command, cwd=self.folder, text=True, capture_output=True, timeout=60, check=False, **how)
+        self.outputs += [done.stdout, done.stderr]
+        return done
 
     @contextmanager
     def daemon(self) -> Iterator["Daemon"]:
@@ -101,6 +108,16 @@ class Site:
             yield daemon
         finally:
             daemon.kill()
+            self.outputs.append("".join(daemon.text))
+
+    def check_outputs(self) -> None:
+        """Fail if a secret that was put in, or a token that came out, is to be seen in any output or kept in a file."""
+        for job, table in self.jobs.items():
+            for path, members in ((table["path"], ("access_token", "id_token")), (RECORD + job, ("refresh_token",))):
+                held = self.read(path) or {}
+                self.canaries.planted |= {f"{job} {name}": held[name] for name in members if name in held}
+        state = self.folder / "state"
+        self.canaries.check(*self.outputs, *([state] if state.exists() else []))
 
     def token(self, job: str) -> dict[str, str] | None:
         """Return what a reader finds at the job's path, None where nothing is."""
