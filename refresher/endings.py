@@ -65,7 +65,8 @@ class Endings:
         }
         ended = self.end(charge, walk, names[rejected.kind], walk.reason, error=rejected.error)
         ended = replace(ended, http_status=rejected.status or None, retry_after=rejected.retry_after)
-        self.tell(outcome.tell_failed(ended, before, after, self.details(charge, walk)))
+        details = self.details(charge, walk) | ({"why": asked.why} if asked.why else {})
+        self.tell(outcome.tell_failed(ended, before, after, details))
         return ended
 
     def store_failed(self, charge: Charge, walk: Walk, error: StoreError | UnreadableReferenceError) -> Outcome:

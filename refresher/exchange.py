@@ -10,7 +10,7 @@ from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Granted, GrantName, Job, Rejected
 from refresher.core.secret import Secret
 from refresher.ports import Clock, Http, References, SecretStore
-from refresher.providers import build, interpret, unanswered
+from refresher.providers import build, explain, has_special_characters, interpret, unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class Asked:
     grant: GrantName
     verdict: Granted | Rejected
     credential: str
+    why: str = ""  # what a refusal means at this provider, for a person
 
 
 class Exchange:
@@ -66,7 +67,8 @@ class Exchange:
                 break
             if refresh_token is not None and backoff.spends_itself(grant, verdict):
                 charge.refused = fingerprint(self._key, refresh_token)
-        return Asked(grant=grant, verdict=verdict, credential=self._credential(job, secrets))
+        why = "" if isinstance(verdict, Granted) else _why(job, verdict, secrets.get("client_secret"))
+        return Asked(grant=grant, verdict=verdict, credential=self._credential(job, secrets), why=why)
 
     async def _send(
         self, job: Job, grant: GrantName, secrets: Mapping[str, Secret], refresh_token: Secret | None
@@ -103,3 +105,8 @@ class Exchange:
     def _credential(self, job: Job, secrets: Mapping[str, Secret]) -> str:
         texts = (f"{name}={secrets[name].reveal()}" for name in sorted(secrets))
         return fingerprint(self._key, repr(asked_for(job)), *map(Secret, texts))
+
+
+def _why(job: Job, rejected: Rejected, client_secret: Secret | None) -> str:
+    special = client_secret is not None and has_special_characters(job.client_id, client_secret)
+    return explain(job.provider, rejected, client_auth=job.client_auth, special=special)
