@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Final
 
 from refresher.core import policy
-from refresher.core.model import Job, Location, Token
+from refresher.core.job import Job
+from refresher.core.model import Location, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
@@ -57,6 +59,7 @@ class Charge:
     attempts: int = 0
     last: Outcome | None = None
     last_at: datetime | None = None
+    leaving: bool = False  # its job is no longer configured: only what was issued is still written
     warned: str = ""  # what readers' token was last reported as: "expiring" or "expired"
 
     @property
@@ -75,6 +78,11 @@ class Charge:
         """When the first of the destinations holds nothing alive; None: unknown, missing, or never."""
         ends = [one.expires_at if one else None for one in self.held or ()]
         return None if None in ends else min((end for end in ends if end), default=None)
+
+    @property
+    def places(self) -> tuple[tuple[Location, int | None], ...]:
+        """Its destinations with the version that stands at each, None where that is not known."""
+        return tuple(zip_longest(self.job.destinations, self.versions))
 
     def now(self, clock: Clock) -> datetime:
         """Return the time to decide by: the wall clock's, but no less than has passed since the token was granted.
@@ -101,7 +109,7 @@ class Charge:
         A latch is left to the next walk, which opens it where the job asks for another thing than was refused.
         """
         changed = self.changed or asked_for(self.job) != asked_for(job)
-        return replace(self, job=job, held=None, versions=(), trouble=None, changed=changed)
+        return replace(self, job=job, held=None, versions=(), trouble=None, changed=changed, leaving=False)
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""

@@ -7,7 +7,8 @@ from refresher.charge import Charge, Identity
 from refresher.core import backoff, outcome, policy
 from refresher.core.errors import StoreError, StoreRefusedError, StoreUnavailableError, UnreadableReferenceError
 from refresher.core.events import Event, Field
-from refresher.core.model import GrantName, Rejected
+from refresher.core.job import GrantName
+from refresher.core.model import Rejected
 from refresher.core.outcome import Outcome, OutcomeName
 from refresher.exchange import Asked
 from refresher.ports import Clock, Sink
@@ -92,7 +93,6 @@ class Endings:
 
     def end(self, charge: Charge, walk: Walk, name: OutcomeName, reason: str, *, error: str | None = None) -> Outcome:
         facts = charge.facts(charge.now(self._clock), self._identity.holder)
-        places = zip(charge.job.destinations, charge.versions or (None,) * len(charge.job.destinations), strict=True)
         return Outcome(
             job=charge.job.name,
             outcome=name,
@@ -100,7 +100,7 @@ class Endings:
             error=error,
             expires_at=charge.expires_at,
             renew_at=policy.renew_at(facts) if charge.held is not None else None,
-            destinations=tuple(places),
+            destinations=charge.places,
             duration=timedelta(seconds=self._clock.monotonic() - walk.began),
         )
 

@@ -7,7 +7,8 @@ from refresher.charge import Charge, Identity, asked_for
 from refresher.core import backoff
 from refresher.core.errors import StoreRefusedError, TransportError
 from refresher.core.fingerprint import fingerprint
-from refresher.core.model import Granted, GrantName, Job, Rejected
+from refresher.core.job import GrantName, Job
+from refresher.core.model import Granted, Rejected
 from refresher.core.secret import Secret
 from refresher.ports import Clock, Http, References, SecretStore
 from refresher.providers import build, explain, has_special_characters, interpret, unanswered

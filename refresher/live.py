@@ -7,7 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from refresher import daemon
 from refresher.core.errors import Mistake, RefresherError, StoreError, TransportError
-from refresher.core.model import HttpRequest, Job
+from refresher.core.job import Job
+from refresher.core.model import HttpRequest
 from refresher.core.settings import Settings
 
 

@@ -1,18 +1,25 @@
-"""A Vault that is away: told once for all jobs, waited for by one probe, and over for all jobs at once."""
+"""A Vault that is away: told once for all jobs, waited for by one probe, and over for all jobs at once.
+
+Rules of this module:
+- An outage is of a set of clusters, all those of the job that met it: which of them it was, nobody knows.
+- A job waits while all clusters of an outage are among its own.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from refresher.core.backoff import LONGEST_STORE, backoff
 from refresher.core.errors import StoreError, StoreUnavailableError
-from refresher.core.events import Event, Field, Level
-from refresher.core.model import Job
+from refresher.core.events import Event, EventName, Field, Level
+from refresher.core.job import Job
+from refresher.core.model import Location, Reference
 from refresher.core.published import stamp
 from refresher.ports import Clock, SecretStore, Sink
 
 ALERT: Final = timedelta(seconds=60)  # a fail-over takes some 15 s and needs nobody
+Clusters: TypeAlias = frozenset[str]
 
 
 class Outages:
@@ -30,29 +37,31 @@ class Outages:
         self._clock = clock
         self._sink = sink
         self._wake = wake
-        self._waiting: dict[str, set[str]] = {}
+        self._waiting: dict[Clusters, set[str]] = {}
+        self._errors: dict[Clusters, str] = {}
         self._probes: set[asyncio.Task[None]] = set()
 
     def holds(self, job: Job) -> bool:
-        """Whether `job` must wait for its cluster; it is woken when that is back."""
-        waiting = self._waiting.get(job.destinations[0].cluster)
-        if waiting is None:
+        """Whether `job` must wait for a cluster of its own; it is woken when that is back."""
+        away = self._away(job)
+        if away is None:
             return False
-        waiting.add(job.name)
+        self._waiting[away].add(job.name)
         return True
 
-    def is_away(self, job: Job) -> bool:
-        """Whether the cluster of `job` can't be reached now."""
-        return job.destinations[0].cluster in self._waiting
+    def error(self, job: Job) -> str | None:
+        """Return the code of the outage that concerns `job`; None: its clusters can be reached."""
+        away = self._away(job)
+        return None if away is None else self._errors[away]
 
     def begin(self, job: Job, error: str, group: asyncio.TaskGroup) -> None:
-        """Note that the cluster of `job` is away, and have a probe wait for it in `group`."""
-        cluster = job.destinations[0].cluster
-        if cluster in self._waiting:
-            self._waiting[cluster].add(job.name)
+        """Note that a cluster of `job` is away, and have a probe wait for it in `group`."""
+        if self.holds(job):
             return
-        self._waiting[cluster] = {job.name}
-        probe = group.create_task(self._probe(cluster, job, error))
+        places = _places(job)
+        away = frozenset(places)
+        self._waiting[away], self._errors[away] = {job.name}, error
+        probe = group.create_task(self._probe(away, places))
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
 
@@ -61,30 +70,57 @@ class Outages:
         for probe in self._probes:
             probe.cancel()
 
-    async def _probe(self, cluster: str, job: Job, error: str) -> None:
+    def _away(self, job: Job) -> Clusters | None:
+        if not self._waiting:
+            return None
+        own = _places(job).keys()
+        return next((away for away in self._waiting if away <= own), None)
+
+    async def _probe(self, away: Clusters, places: Mapping[str, Location]) -> None:
         since, tries, alerted = self._clock.now(), 0, False
-        self._tell("store_failed", "warning", cluster, since, error=error)
+        began = self._clock.monotonic()
+        self._tell("store_failed", "warning", away, since, error=self._errors[away])
         while True:
             tries += 1
             await self._clock.sleep(backoff(tries, LONGEST_STORE, 0.5))
             try:
-                await self._stores[cluster].prove(job.destinations[0])
+                for place in places.values():
+                    await self._answers(place)
             except StoreUnavailableError as still:
-                error = still.code
-            except StoreError:
-                break  # it answers: what it refuses is the affair of the job concerned
+                self._errors[away] = still.code
             else:
                 break
-            if not alerted and self._clock.now() - since >= ALERT:
+            if not alerted and self._clock.monotonic() - began >= ALERT.total_seconds():
                 alerted = True
-                self._tell("store_failed", "error", cluster, since, error=error)
-        names = self._waiting.pop(cluster)
-        self._tell("recovered", "info", cluster, since, jobs=len(names))
+                self._tell("store_failed", "error", away, since, error=self._errors[away])
+        names = self._waiting.pop(away)
+        outage = round(self._clock.monotonic() - began)
+        self._tell("recovered", "info", away, since, jobs=len(names), outage_s=outage)
         self._wake(names)
 
-    def _tell(self, name: str, level: Level, cluster: str, since: datetime, **more: Field) -> None:
-        fields: dict[str, Field] = {"cluster": cluster or "default", "since": stamp(since)}
-        if name == "recovered":
-            fields["outage_s"] = round((self._clock.now() - since).total_seconds())
-        event = Event(name="recovered" if name == "recovered" else "store_failed", level=level, fields=fields | more)
-        self._sink.tell(event)
+    async def _answers(self, place: Location) -> None:
+        """Return once the cluster has answered; what it refuses is the affair of the job concerned."""
+        try:
+            await self._stores[place.cluster].prove(place)
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            return
+
+    def _tell(self, name: EventName, level: Level, away: Clusters, since: datetime, **more: Field) -> None:
+        clusters = ", ".join(cluster or "default" for cluster in sorted(away))
+        fields: dict[str, Field] = {"cluster": clusters, "since": stamp(since)}
+        self._sink.tell(Event(name=name, level=level, fields=fields | more))
+
+
+def _places(job: Job) -> Mapping[str, Location]:
+    """Return one place of `job` in each cluster that it needs, its own paths before those of its secrets."""
+    secrets = [ref for ref in job.references().values() if ref.kind == "vault"]
+    places = {ref.cluster: _place(ref) for ref in secrets} | {job.state.cluster: job.state}
+    return places | {place.cluster: place for place in job.destinations}
+
+
+def _place(reference: Reference) -> Location:
+    """Return about where a secret stands; a path may hold more of its mount's name, which no knock at the door minds."""
+    mount, _, path = reference.target.partition("/")
+    return Location(cluster=reference.cluster, mount=mount, path=path)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from refresher.charge import Charge, Identity
 from refresher.core import backoff, policy
-from refresher.core.model import Job
+from refresher.core.job import Job
 from refresher.core.outcome import Outcome, tell_crashed
 from refresher.core.queue import Entry, Queue
 from refresher.core.settings import Limits

@@ -16,7 +16,6 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
     ]
     renew_at = policy.renew_at(charge.facts(now, holder)) if charge.held is not None else None
     last, failed = charge.last, charge.holding
-    places = zip(charge.job.destinations, charge.versions or (None,) * len(charge.job.destinations), strict=True)
     return {
         "job": charge.job.name,
         "provider": charge.job.provider,
@@ -29,7 +28,7 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
         "last": {"at": _stamp(charge.last_at), "outcome": last.outcome, "error": last.error}
         if last and failed
         else None,
-        "destinations": [{"path": str(place), "version": version} for place, version in places],
+        "destinations": [{"path": str(place), "version": version} for place, version in charge.places],
     }
 
 

@@ -8,7 +8,8 @@ from refresher.config.draft import Draft
 from refresher.config.models import ResponseTable
 from refresher.config.places import Named, Places
 from refresher.core import due
-from refresher.core.model import GrantName, Job, Location, ResponseMap
+from refresher.core.job import GrantName, Job, ResponseMap
+from refresher.core.model import Location
 from refresher.providers import Provider, catalogue
 
 _ENDPOINT: Final = ("token_url", "base_url", "environment")

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from refresher.config import addresses, references, words
-from refresher.core.model import Margin, Reference
+from refresher.core.job import Margin
+from refresher.core.model import Reference
 
 _PATH: Final = f"^{words.SEGMENT}(?:/{words.SEGMENT})*$"
 _SPAN: Final = r"^(?=.)(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?$"

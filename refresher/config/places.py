@@ -14,7 +14,8 @@ from refresher.config import words
 from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, dotted
 from refresher.config.models import DestinationTable, VaultTable
-from refresher.core.model import Job, Location, Reference
+from refresher.core.job import Job
+from refresher.core.model import Location, Reference
 
 Spot: TypeAlias = tuple[str, str, str]  # address, namespace, whole path
 Named: TypeAlias = tuple[str, Location]  # the key that names a destination, and the destination

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from refresher.core.model import Margin
+from refresher.core.job import Margin
 
 
 class BadValueError(ValueError):

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from refresher.core.due import derived
-from refresher.core.model import GrantName, Job, Rejected
+from refresher.core.job import GrantName, Job
+from refresher.core.model import Rejected
 from refresher.core.policy import Trouble, TroubleKind
 
 FIRST: Final = timedelta(seconds=1)

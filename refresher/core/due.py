@@ -11,7 +11,7 @@ import hashlib
 from datetime import timedelta
 from typing import Final
 
-from refresher.core.model import Margin
+from refresher.core.job import Margin
 
 SHORTEST: Final = timedelta(seconds=6)  # below it no promise is made
 FLOOR: Final = timedelta(seconds=30)  # between two fetches that succeeded

@@ -1,17 +1,16 @@
-"""The words of refresher as values: frozen, keyword-only, checked where they are made.
+"""What goes to and comes from providers and Vault, as values: frozen, keyword-only.
 
 Times are aware datetimes in UTC, spans are timedeltas; bare seconds exist only at the borders.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from refresher.core.secret import Secret
 
-GrantName: TypeAlias = Literal["client_credentials", "password", "refresh_token"]
-ClientAuth: TypeAlias = Literal["basic", "basic_raw", "post"]
 ReferenceKind: TypeAlias = Literal["vault", "file", "credential", "env"]
 
 
@@ -47,69 +46,16 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Margin:
-    """`renew_before`: a duration, or a share of the lifetime (0 < share < 1). One of the two is set."""
+class Channel:
+    """The connection that a job's requests need where the usual one does not serve. PEM files; `proxy` is a URL.
 
-    duration: timedelta | None = None
-    share: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseMap:
-    """Where a reply that is not RFC 6749 keeps its members; `None` means the usual names.
-
-    A name is one of the reply's top members, or a path into it (`data.token`); members without a name here are looked
-    for beside the access token. `error_ok`: values of `error` that mean success.
+    `cert_file` and `key_file` are the client's certificate (RFC 8705).
     """
 
-    access_token: str | None = None
-    expires_in: str | None = None
-    expires_in_unit: Literal["s", "ms"] = "s"
-    scope: str | None = None
-    error: str | None = None
-    error_ok: tuple[str | int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One OAuth client at one provider, kept fresh at one or more Vault paths.
-
-    `token_url` is whole (environment and base_url are resolved). `refreshes`: a refresh token in an answer is used
-    between full grants. `lifetime`: what to assume when the provider states none. `params`: extra form members.
-    """
-
-    name: str
-    provider: str
-    token_url: str
-    grant: GrantName
-    client_auth: ClientAuth
-    client_id: str
-    client_secret: Reference | None = None
-    username: str | None = None
-    password: Reference | None = None
-    refresh_token: Reference | None = None
-    scope: tuple[str, ...] = ()
-    require_scope: tuple[str, ...] = ()
-    params: tuple[tuple[str, str], ...] = ()
-    renew_before: Margin | None = None
-    lifetime: timedelta | None = None
-    refreshes: bool = False
-    revokes_previous: bool = False
-    response: ResponseMap = field(default_factory=ResponseMap)
-    keep: tuple[str, ...] = ()
-    adopt: bool = False
-    destinations: tuple[Location, ...]
-    state: Location
-
-    def references(self) -> Mapping[str, Reference]:
-        """Return the secret references that it has, by key of jobs.toml."""
-        named = {"client_secret": self.client_secret, "password": self.password, "refresh_token": self.refresh_token}
-        return {name: reference for name, reference in named.items() if reference is not None}
-
-    @property
-    def irreplaceable(self) -> bool:
-        """Whether its grant is spent by using it, or a new token kills the old one (design: words)."""
-        return self.grant == "refresh_token" or self.refreshes or self.revokes_previous
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +107,10 @@ class HttpRequest:
     """One request as it goes on the wire. `body` and header values may hold secrets: its repr shows neither."""
 
     method: str = "POST"
-    url: str
+    url: str = field(repr=False)  # a vendor that wants GET has secrets in it
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+    channel: Channel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 
 from refresher.core.backoff import MALFORMED_ALERT
 from refresher.core.events import Event, EventName, Field, Level
-from refresher.core.model import Job, Location
+from refresher.core.job import Job
+from refresher.core.model import Location
 from refresher.core.policy import Held, Trouble
 from refresher.core.published import stamp
 
@@ -36,6 +37,19 @@ class Outcome:
     def well(self) -> bool:
         """Whether readers are served as promised."""
         return self.outcome in ("rotated", "fresh")
+
+    @property
+    def host_answered(self) -> bool | None:
+        """Whether the token host answered; None: it was not asked, or the walk does not tell."""
+        match self.outcome:
+            case "rejected_transient":
+                return False
+            case "rejected_permanent" | "rejected_malformed":
+                return True
+            case "rotated":
+                return True if self.reason != "unwritten" else None
+            case _:
+                return None
 
     def as_json(self) -> dict[str, object]:
         """Return the object that `once --json` prints."""

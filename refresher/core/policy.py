@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from refresher.core import due
-from refresher.core.model import Job
+from refresher.core.job import Job
 
 TroubleKind: TypeAlias = Literal["transient", "malformed", "permanent", "store", "outage", "internal"]
 

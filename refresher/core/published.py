@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from refresher.core.model import Absent, Found, Job, Token
+from refresher.core.job import Job
+from refresher.core.model import Absent, Found, Token
 from refresher.core.policy import Held
 from refresher.core.secret import Secret
 

@@ -9,7 +9,7 @@ Rules of this module:
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from refresher.core.settings import Limits
 
@@ -55,15 +55,18 @@ class Queue:
             heappush(self._ready, entry)
 
     def withdraw(self, name: str) -> None:
-        """Forget a queued job (it was removed from the configuration)."""
+        """Forget a queued job (it was removed from the configuration), so that it stands in nobody's way."""
+        if name not in self._waiting:
+            return
         self._waiting.discard(name)
+        for heap in (self._ready, self._crowded, *self._parked.values()):
+            heap[:] = [entry for entry in heap if entry.name != name]
+            heapify(heap)
 
     def take(self) -> str | None:
         """Return the next job that may run, and give it a slot; None when there is none."""
         while self._ready and len(self._running) < self._limits.total:
             entry = heappop(self._ready)
-            if entry.name not in self._waiting:
-                continue
             under_way = self._per_host[entry.host]
             if under_way >= (1 if entry.host in self._bad else self._limits.per_host):
                 heappush(self._parked.setdefault(entry.host, []), entry)
@@ -76,13 +79,14 @@ class Queue:
                 return entry.name
         return None
 
-    def done(self, name: str, *, host_answered: bool) -> None:
-        """Give the slot of `name` back. `host_answered`: its token host did not fail or hang."""
+    def done(self, name: str, *, host_answered: bool | None) -> None:
+        """Give the slot of `name` back. `host_answered`: its token host did not fail or hang; None: it was not asked."""
         host = self._running.pop(name)
         self._per_host[host] -= 1
         if not self._per_host[host]:
             del self._per_host[host]
-        (self._bad.discard if host_answered else self._bad.add)(host)
+        if host_answered is not None:
+            (self._bad.discard if host_answered else self._bad.add)(host)
         free_here = (1 if host in self._bad else self._limits.per_host) - self._per_host[host]
         parked = self._parked.get(host, [])
         for _ in range(min(free_here, len(parked))):

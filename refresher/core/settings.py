@@ -6,7 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from refresher.core.model import Job, Reference
+from refresher.core.job import Job
+from refresher.core.model import Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from refresher.core.model import ClientAuth, Rejected
+from refresher.core.job import ClientAuth
+from refresher.core.model import Rejected
 from refresher.providers.provider import catalogue
 
 # RFC 6749 section 5.2, RFC 6750 section 3.1 and what refresher itself finds in a reply (see reply.interpret).

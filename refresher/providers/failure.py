@@ -9,7 +9,8 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final, Literal
 
-from refresher.core.model import HttpResponse, Rejected, ResponseMap
+from refresher.core.job import ResponseMap
+from refresher.core.model import HttpResponse, Rejected
 from refresher.core.secret import Secret
 from refresher.providers import retry
 from refresher.providers.body import Members

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from refresher.core.model import ResponseMap
+from refresher.core.job import ResponseMap
 from refresher.core.secret import Secret
 from refresher.providers.body import Members, UnusableReplyError
 

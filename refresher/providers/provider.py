@@ -11,7 +11,7 @@ from datetime import timedelta
 from importlib import resources
 from types import MappingProxyType
 
-from refresher.core.model import ClientAuth, GrantName, ResponseMap
+from refresher.core.job import ClientAuth, GrantName, ResponseMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

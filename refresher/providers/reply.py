@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from refresher.core.errors import TransportError
-from refresher.core.model import Granted, HttpResponse, Job, Rejected, Token, Verdict
+from refresher.core.job import Job
+from refresher.core.model import Granted, HttpResponse, Rejected, Token, Verdict
 from refresher.core.secret import Secret
 from refresher.providers import failure, fields
 from refresher.providers.body import Members, UnusableReplyError, parse

@@ -7,7 +7,8 @@ from urllib.parse import quote, urlencode
 
 from refresher import __version__
 from refresher.core.errors import UnreadableReferenceError
-from refresher.core.model import GrantName, HttpRequest, Job, Reference
+from refresher.core.job import GrantName, Job
+from refresher.core.model import HttpRequest, Reference
 from refresher.core.secret import Secret
 
 _HEADERS: Final = (

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from refresher.core.model import Location, Margin, Reference, ResponseMap
+from refresher.core.job import Margin, ResponseMap
+from refresher.core.model import Location, Reference
 from tests.config.conftest import VAULT, job
 
 CLEAR = (

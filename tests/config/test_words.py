@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from refresher.config import words
 from refresher.config.words import BadValueError
-from refresher.core.model import Margin
+from refresher.core.job import Margin
 
 
 @pytest.mark.parametrize(

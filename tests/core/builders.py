@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from refresher.core.model import Job, Location
+from refresher.core.job import Job
+from refresher.core.model import Location
 from refresher.core.policy import Facts, Held
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)

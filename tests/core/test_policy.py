@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refresher.core import due, policy
-from refresher.core.model import Margin
+from refresher.core.job import Margin
 from refresher.core.policy import Halt, Rotate, Trouble, Wait, decide
 from tests.core.builders import NOW, a_job, a_token_held, facts_of
 

@@ -128,7 +128,7 @@ def test_a_terminal_sees_a_table_that_lives(folder: Path) -> None:
     os.close(theirs)
     seen = b""
     with os.fdopen(ours, "rb", buffering=0) as screen:
-        while not re.search(rb"semansys-filing\s.*fresh", seen):
+        while not re.search("semansys-filing.*fresh.*\u2501".encode(), seen):  # told of, and read
             seen += screen.read(1 << 16)
         demo.process.send_signal(signal.SIGINT)
         try:

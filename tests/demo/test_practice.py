@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 
 from refresher import config
-from refresher.core.model import Granted, GrantName, HttpResponse, Job, Rejected
+from refresher.core.job import GrantName, Job
+from refresher.core.model import Granted, HttpResponse, Rejected
 from refresher.core.secret import Secret
 from refresher.demo import practice, stage
 from refresher.demo.practice import Client, Vendor

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from refresher.core.model import Granted, HttpResponse, Job, ResponseMap, Verdict
+from refresher.core.job import Job, ResponseMap
+from refresher.core.model import Granted, HttpResponse, Verdict
 from refresher.core.secret import Secret
 from refresher.providers import interpret
 from tests.core.builders import a_job

@@ -3,7 +3,8 @@
 import pytest
 
 from refresher.core.errors import TransportError
-from refresher.core.model import Rejected, ResponseMap
+from refresher.core.job import ResponseMap
+from refresher.core.model import Rejected
 from refresher.core.secret import Secret
 from refresher.providers import unanswered
 from tests.providers.replies import EPOCH, outcome, refusal, reply, token_of

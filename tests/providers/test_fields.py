@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from refresher.core.model import Granted, ResponseMap
+from refresher.core.job import ResponseMap
+from refresher.core.model import Granted
 from refresher.core.secret import Secret
 from tests.providers.replies import EPOCH, iso, judge, refusal, reply, token_of
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from refresher.core.model import Granted, HttpResponse, Rejected, ResponseMap, Verdict
+from refresher.core.job import ResponseMap
+from refresher.core.model import Granted, HttpResponse, Rejected, Verdict
 from refresher.core.secret import Secret
 from refresher.providers import interpret
 from tests.core.builders import a_job

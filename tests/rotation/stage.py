@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 from refresher.charge import Charge, Identity
 from refresher.core.errors import UnreadableReferenceError
 from refresher.core.events import Event
-from refresher.core.model import Job, Location, Reference
+from refresher.core.job import Job
+from refresher.core.model import Location, Reference
 from refresher.core.outcome import Outcome
 from refresher.core.secret import Secret
 from refresher.rotation import Rotation
