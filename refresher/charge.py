@@ -20,7 +20,7 @@ NEVER: Final = datetime.max.replace(tzinfo=UTC)
 def asked_for(job: Job) -> tuple[object, ...]:
     """Return what `job` asks its provider for, and by whom: where it changes, another token is wanted."""
     client = (job.token_url, job.client_auth, job.client_id, job.username)
-    return (*client, job.grant, job.scope, job.require_scope, job.params, job.response)
+    return (*client, job.grant, job.scope, job.require_scope, job.params, job.response, job.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,8 @@ class Charge:
     fetched_at: datetime | None = None
     unchanged: bool = False
     changed: bool = False  # the configuration asks for another token than the one that stands there
+    hint: datetime | None = None  # when the provider said to come back for the next token
+    scheduled: datetime | None = None  # the first time on the job's calendar after its token was issued
     seen: str = ""  # keyed fingerprint of the access token that readers hold
     refused: str = ""  # keyed fingerprint of a refresh token that was refused: never sent again
     unwritten: Token | None = None
@@ -125,6 +127,9 @@ class Charge:
             fetched_at=self.fetched_at,
             unchanged=self.unchanged,
             forced=force or self.changed,
+            hint=self.hint,
+            scheduled=self.scheduled,
+            kept_at=self.record.updated_at if self.record is not None and self.record.refresh_token else None,
         )
 
     def state(self, now: datetime, holder: str) -> str:

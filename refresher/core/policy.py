@@ -6,7 +6,7 @@ Rules of this module:
 - Told to wait until t, the answer at t is to rotate.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
@@ -52,7 +52,8 @@ class Trouble:
 class Facts:
     """All that a decision may look at. `held` has one entry for each destination, None where nothing stands.
 
-    `known_ours`: every path where a stranger's secret stands is known to be ours.
+    `hint` is when the provider said to come back, `scheduled` the next time on the job's calendar, `kept_at` when its
+    refresh token was last changed. `known_ours`: every path where a stranger's secret stands is known to be ours.
     """
 
     now: datetime
@@ -64,6 +65,9 @@ class Facts:
     fetched_at: datetime | None = None
     unchanged: bool = False
     forced: bool = False
+    hint: datetime | None = None
+    scheduled: datetime | None = None
+    kept_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,34 +120,69 @@ def missing(facts: Facts) -> Need | None:
     return Need(at=facts.now, reason="missing") if None in facts.held else None
 
 
-def unstated(facts: Facts) -> Need | None:
-    """A token whose expiry nobody states: a stranger's is replaced, ours stays."""
-    silent = [held for held in facts.held if held is not None and held.expires_at is None]
-    if not silent:
-        return None
-    if any(not held.ours for held in silent):
-        return Need(at=facts.now, reason="foreign")
-    return Need(at=None, reason="no_expiry") if len(silent) == len(facts.held) else None
+def foreign(facts: Facts) -> Need | None:
+    """A stranger's secret on our path that states no expiry is replaced at once."""
+    strange = any(held is not None and not held.ours and held.expires_at is None for held in facts.held)
+    return Need(at=facts.now, reason="foreign") if strange else None
 
 
 def repeated(facts: Facts) -> Need | None:
     """A server that returns the same token until it dies is asked from 5 s before its end, every 2 s."""
-    expiry = _first_expiry(facts)
+    expiry = min((held.expires_at for held in _standing(facts) if held.expires_at is not None), default=None)
     if not facts.unchanged or expiry is None or facts.fetched_at is None:
         return None
     return Need(at=max(expiry - due.UNCHANGED_LEAD, facts.fetched_at + due.TOO_SHORT_PAUSE), reason="unchanged")
 
 
-def expiring(facts: Facts) -> Need | None:
-    """Renewal by the token's own expiry, no sooner than the floor after the last fetch that succeeded."""
-    needs = [_due(facts, held) for held in facts.held if held is not None and held.expires_at is not None]
+def timely(facts: Facts) -> Need:
+    """The earliest moment that a source names, no sooner than the floor after the last fetch that succeeded."""
+    needs = [need for source in SOURCES if (need := source(facts)) is not None]
     if not needs:
+        return Need(at=None, reason="no_expiry")
+    first = min(needs, key=lambda need: need.at)
+    return Need(at=max(first.at, _floor(facts)), reason=first.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When a rotation is due by one of the sources."""
+
+    at: datetime
+    reason: str
+
+
+def expiring(facts: Facts) -> Moment | None:
+    """Renewal by the token's own expiry."""
+    return _first("due", (_due(facts, held) for held in _standing(facts) if held.expires_at is not None))
+
+
+def hinted(facts: Facts) -> Moment | None:
+    """The provider said when to come back (`refresh_in`)."""
+    return None if facts.hint is None else Moment(at=facts.hint, reason="hint")
+
+
+def aged(facts: Facts) -> Moment | None:
+    """`max_age`: what may live longer is renewed all the same."""
+    age = facts.job.times.max_age
+    if age is None:
         return None
-    return Need(at=min(needs), reason="due")
+    return _first("max_age", (held.issued_at + age for held in _standing(facts) if held.issued_at is not None))
+
+
+def scheduled(facts: Facts) -> Moment | None:
+    """`schedule`: the first time on the calendar after the token was issued."""
+    return None if facts.scheduled is None else Moment(at=facts.scheduled, reason="schedule")
+
+
+def kept_alive(facts: Facts) -> Moment | None:
+    """`refresh_every`: a refresh token that dies of disuse is used in time."""
+    every = facts.job.times.refresh_every
+    return None if every is None or facts.kept_at is None else Moment(at=facts.kept_at + every, reason="keep_alive")
 
 
 HALTS: Final[tuple[Callable[[Facts], Halt | None], ...]] = (unmanaged, latched)
-NEEDS: Final[tuple[Callable[[Facts], Need | None], ...]] = (forced, missing, unstated, repeated, expiring)
+NEEDS: Final[tuple[Callable[[Facts], Need | None], ...]] = (forced, missing, foreign, repeated, timely)
+SOURCES: Final[tuple[Callable[[Facts], Moment | None], ...]] = (expiring, hinted, aged, scheduled, kept_alive)
 
 
 def decide(facts: Facts) -> Verdict:
@@ -179,10 +218,13 @@ def promised(held: Held, job: Job) -> timedelta | None:
     return None if lifetime is None or lifetime < due.SHORTEST else due.promised(lifetime, job.renew_before)
 
 
-def _first_expiry(facts: Facts) -> datetime | None:
-    return min(
-        (held.expires_at for held in facts.held if held is not None and held.expires_at is not None), default=None
-    )
+def _standing(facts: Facts) -> Iterator[Held]:
+    return (held for held in facts.held if held is not None)
+
+
+def _first(reason: str, moments: Iterable[datetime]) -> Moment | None:
+    at = min(moments, default=None)
+    return None if at is None else Moment(at=at, reason=reason)
 
 
 def _due(facts: Facts, held: Held) -> datetime:
@@ -192,6 +234,11 @@ def _due(facts: Facts, held: Held) -> datetime:
     if lifetime is None:  # a stranger's token that states its end alone: honoured until shortly before it
         return held.expires_at - due.STRANGER_LEAD
     part = due.derived(facts.holder, facts.job.name, held.version)
-    at = held.expires_at - due.lead(lifetime, facts.job.renew_before, part=part)
-    earliest = facts.fetched_at + due.floor(lifetime) if facts.fetched_at is not None else at
-    return max(at, earliest)
+    return held.expires_at - due.lead(lifetime, facts.job.renew_before, part=part)
+
+
+def _floor(facts: Facts) -> datetime:
+    if facts.fetched_at is None:
+        return facts.now.min.replace(tzinfo=facts.now.tzinfo)
+    lifetimes = [held.lifetime for held in _standing(facts) if held.lifetime is not None]
+    return facts.fetched_at + due.floor(min(lifetimes, default=None))

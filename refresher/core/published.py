@@ -108,6 +108,7 @@ class StateRecord:
     version: int | None
     refresh_token: Secret | None = None
     generation: int = 0
+    updated_at: datetime | None = None
 
 
 def record_of(secret: Found | Absent) -> StateRecord:
@@ -118,6 +119,7 @@ def record_of(secret: Found | Absent) -> StateRecord:
     return StateRecord(
         version=secret.version,
         refresh_token=secret.data.get("refresh_token") or None,
+        updated_at=unstamp(secret.data.get("updated_at", Secret("")).reveal()),
         generation=int(generation) if generation.isascii() and generation.isdigit() and len(generation) < 19 else 0,  # noqa: PLR2004  # more digits than 2**63 has
     )
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refresher.core import due, policy
-from refresher.core.job import Margin
+from refresher.core.job import Margin, Times
 from refresher.core.policy import Halt, Rotate, Trouble, Wait, decide
 from tests.core.builders import NOW, a_job, a_token_held, facts_of
 
@@ -69,7 +69,9 @@ def test_told_to_wait_until_t_the_answer_at_t_is_to_rotate(lifetime, margin, age
 
 def test_the_order_of_the_rules():
     assert [rule.__name__ for rule in policy.HALTS] == ["unmanaged", "latched"]
-    assert [rule.__name__ for rule in policy.NEEDS] == ["forced", "missing", "unstated", "repeated", "expiring"]
+    assert [rule.__name__ for rule in policy.NEEDS] == ["forced", "missing", "foreign", "repeated", "timely"]
+    sources = ["expiring", "hinted", "aged", "scheduled", "kept_alive"]
+    assert [source.__name__ for source in policy.SOURCES] == sources
 
 
 STRANGE = a_token_held(ours=False)
@@ -138,3 +140,38 @@ def test_the_promise_is_renew_before_cut_to_a_quarter_of_the_life():
 def test_equal_tokens_of_many_jobs_are_spread():
     ats = [policy.renew_at(facts_of(a_token_held(), job=a_job(name=f"job-{n}"))) for n in range(500)]
     assert max(ats) - min(ats) > timedelta(minutes=5, seconds=50)
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("facts", "at", "reason"),
+    [
+        (facts_of(a_token_held(HOUR * 24), hint=NOW + HOUR), NOW + HOUR, "hint"),
+        (facts_of(a_token_held(HOUR * 24), job=a_job(times=Times(max_age=HOUR * 2))), NOW + HOUR * 2, "max_age"),
+        (facts_of(a_token_held(HOUR * 24), scheduled=NOW + HOUR * 3), NOW + HOUR * 3, "schedule"),
+        (facts_of(a_token_held(expires_at=None), scheduled=NOW + HOUR * 3), NOW + HOUR * 3, "schedule"),
+        (facts_of(a_token_held(expires_at=None), job=a_job(times=Times(max_age=HOUR))), NOW + HOUR, "max_age"),
+        (
+            facts_of(a_token_held(HOUR * 24), job=a_job(times=Times(refresh_every=HOUR)), kept_at=NOW - HOUR / 2),
+            NOW + HOUR / 2,
+            "keep_alive",
+        ),
+        (facts_of(a_token_held(HOUR * 24), hint=NOW + HOUR, scheduled=NOW + HOUR * 3), NOW + HOUR, "hint"),
+    ],
+)
+def test_what_else_makes_a_rotation_due(facts, at, reason):
+    assert decide(facts) == Wait(until=at, reason=reason)
+    assert decide(replace(facts, now=at)) == Rotate(reason=reason)
+
+
+@given(st.integers(0, 100), st.integers(1, 100), st.integers(1, 100))
+def test_no_source_makes_a_hot_loop(age, every, hint):
+    """However often a source says now, two fetches that succeeded lie a floor apart."""
+    job = a_job(times=Times(max_age=timedelta(seconds=every), refresh_every=timedelta(seconds=every)))
+    fetched = NOW + timedelta(seconds=age)
+    facts = facts_of(
+        a_token_held(), job=job, now=fetched, fetched_at=fetched, hint=NOW + timedelta(seconds=hint), kept_at=NOW
+    )
+    assert policy.renew_at(facts) >= fetched + due.FLOOR
