@@ -121,6 +121,6 @@ def _places(job: Job) -> Mapping[str, Location]:
 
 
 def _place(reference: Reference) -> Location:
-    """Return about where a secret stands; a path may hold more of its mount's name, which no knock at the door minds."""
+    """Return about where a secret stands: for a knock at its cluster's door, the first segment will do as mount."""
     mount, _, path = reference.target.partition("/")
     return Location(cluster=reference.cluster, mount=mount, path=path)

@@ -1,31 +1,25 @@
 """Every job in our care: who is due, who runs, who waits and why. Wake-ups are hints; each is decided afresh.
 
 Rules of this module:
-- A job is always exactly one of: queued, running, waiting until a time, or halted with a reason. The sweep sees to it.
-- A walk that began is never cancelled: stopping means to start no more and to await those under way.
-- One job's exception of any kind backs off that job alone.
+- A job is always exactly one of: queued, running (or being looked at), waiting until a time, waiting for Vault, or
+  halted with a reason. The sweep sees to it.
+- A job that is removed while something of its is unwritten stays, as leaving, until that is written.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Final
-from urllib.parse import urlsplit
+from dataclasses import replace
+from datetime import datetime
 
 from refresher.charge import Charge, Identity
-from refresher.core import backoff, policy
+from refresher.core import policy
 from refresher.core.job import Job
-from refresher.core.outcome import Outcome, tell_crashed
-from refresher.core.queue import Entry, Queue
+from refresher.core.outcome import Outcome
 from refresher.core.settings import Limits
 from refresher.outage import Outages
 from refresher.ports import Clock, Scheduler, SecretStore, Sink
 from refresher.rotation import Rotation
-
-LOOKS_AT_ONCE: Final = 16
-DRAIN: Final = timedelta(seconds=35)  # the request deadline and the write deadline, at their defaults
-RETRY: Final = timedelta(seconds=2)
-FIRST: Final = datetime.min.replace(tzinfo=UTC)
+from refresher.walks import Walks, each
 
 
 class Roster:
@@ -47,89 +41,93 @@ class Roster:
         self._rotation = rotation
         self._scheduler = scheduler
         self._clock = clock
-        self._sink = sink
         self._holder = identity.holder
-        self._queue = Queue(limits)
         self._outages = Outages(stores=stores, clock=clock, sink=sink, wake=self.wake)
-        self._forced: set[str] = set()
-        self._turn = asyncio.Event()
-        self._stopping = False
-        self._group: asyncio.TaskGroup | None = None
+        self._walks = Walks(
+            rotation=rotation,
+            outages=self._outages,
+            clock=clock,
+            sink=sink,
+            identity=identity,
+            limits=limits,
+            ended=self._walked,
+        )
+        self._say: Callable[[str], None] = lambda _: None
 
     async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Keep every job fresh until `stop` is set; then finish what is under way. `ready` once all were looked at."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            await self.look_all()
-            ready()
-            loops = [group.create_task(loop) for loop in (self._listen(), self._pump())]
+        async with asyncio.TaskGroup() as self._walks.group:
+            group = self._walks.group
+            loops = [group.create_task(loop) for loop in (self._begin(ready), self._listen(), self._walks.pump())]
             await stop.wait()
-            self._stopping = True
-            self._outages.close()
             for task in loops:
                 task.cancel()
-            await self._finish()
+            await self._walks.finish(self.charges.values())
 
     async def once(
         self, names: Collection[str], *, force: bool, progress: Callable[[Outcome], None] = lambda _: None
     ) -> list[Outcome]:
-        """Walk what is due among `names`, all of them by `force`, and return how each ended."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
+        """Walk what is due among `names`, all of them by `force`, and return how each ended, as `progress` hears it."""
+        said: dict[str, Outcome] = {}
+
+        def say(name: str) -> None:
+            last = self.charges[name].last
+            if last is not None and name not in said:
+                said[name] = last
+                progress(last)
+
+        self._say = lambda name: None if self.charges[name].pending else say(name)
+        async with asyncio.TaskGroup() as self._walks.group:
             await self.look_all(names)
             for name in names:
-                charge = self.charges[name]
-                if charge.held is not None and (force or self._is_due(charge)):
-                    self.offer(name, force=force)
-                elif charge.last is not None:
-                    progress(charge.last)
-            queued = {name for name in names if name in self._queue}
-            while queued:
-                self._start_some()
-                self._turn.clear()
-                await self._turn.wait()
-                for name in [one for one in queued if one not in self._queue]:
-                    queued.discard(name)
-                    if (last := self.charges[name].last) is not None:
-                        progress(last)
-            self._stopping = True
-            self._outages.close()
-            await self._finish()
-        return [last for name in names if (last := self.charges[name].last) is not None]
+                self._begin_in_pass(name, force=force)
+            await self._walks.all_done()
+            await self._walks.finish(self.charges.values())
+        for name in names:
+            say(name)
+        return [said[name] for name in names]
+
+    def _begin_in_pass(self, name: str, *, force: bool) -> None:
+        """Queue `name` where there is something to do; nobody waits in a pass for a Vault that is away."""
+        charge = self.charges[name]
+        unseen = charge.held is None and charge.last is None  # Vault went away before its turn came
+        if unseen or (charge.held is not None and (force or self._is_due(charge))):
+            if (error := self._outages.error(charge.job)) is None:
+                self.offer(name, force=force)
+            else:
+                self._rotation.away(charge, error)
+        if name not in self._walks:
+            self._say(name)
 
     def offer(self, name: str, *, force: bool = False) -> None:
         """Queue `name` for a walk, or have it wait for Vault where that is away."""
-        charge = self.charges[name]
-        if force:
-            self._forced.add(name)
-        if self._stopping or self._outages.holds(charge.job):
-            return
-        self._queue.offer(Entry(charge.expires_at or FIRST, name, urlsplit(charge.job.token_url).netloc))
-        self._turn.set()
+        charge = self.charges.get(name)
+        if charge is not None:
+            if force:
+                self._walks.forced.add(name)
+            self._walks.offer(charge)
 
     def wake(self, names: Collection[str]) -> None:
-        """Decide again about `names`: Vault is back, or something changed."""
+        """Decide again about `names`: Vault is back."""
         for name in names:
-            if (charge := self.charges.get(name)) is not None and name not in self._queue:
-                if charge.trouble is not None and charge.trouble.kind == "outage":
-                    charge.trouble = None
-                self.settle(charge)
+            charge = self.charges.get(name)
+            if charge is not None and charge.trouble is not None and charge.trouble.kind == "outage":
+                charge.trouble = None
+            self.settle(name)
 
-    def settle(self, charge: Charge) -> None:
-        """Put a job that is not running where it belongs: queue, bell, or nowhere while it is halted."""
-        name, now = charge.job.name, self._clock.now()
-        if self._stopping or self._scheduler is None or name in self._queue:
+    def settle(self, name: str) -> None:
+        """Put a job that nobody is busy with where it belongs: queue, bell, or nowhere while it is halted."""
+        charge = self.charges.get(name)
+        if charge is None or self._scheduler is None or self._walks.stopping or name in self._walks:
             return
-        retry_at = charge.trouble.retry_at if charge.trouble is not None else None
-        if charge.held is None or charge.pending:
-            verdict: policy.Verdict = policy.Rotate(reason="unwritten")
-            if retry_at is not None and retry_at > now:
-                verdict = policy.Wait(until=retry_at, reason="backoff")
-        else:
-            verdict = policy.decide(charge.facts(now, self._holder, force=name in self._forced))
-        match verdict:
+        if charge.leaving and not charge.pending:
+            del self.charges[name]
+            self._scheduler.cancel(name)
+            return
+        now = charge.now(self._clock)
+        match self._verdict(charge, now):
             case policy.Rotate():
-                self.offer(name)
+                self._walks.offer(charge)
             case policy.Wait(until=datetime() as until):
                 self._scheduler.schedule(name, until - now)
             case policy.Wait() | policy.Halt():
@@ -137,110 +135,60 @@ class Roster:
 
     def update(self, jobs: Mapping[str, Job]) -> None:
         """Take over a new set of jobs; a walk that is under way ends as it began, and its job is then seen afresh."""
-        for name in [one for one in self.charges if one not in jobs]:
-            del self.charges[name]
-            self._queue.withdraw(name)
-            if self._scheduler is not None:
-                self._scheduler.cancel(name)
+        for name in self.charges.keys() - jobs.keys():
+            self._walks.withdraw(name)
+            self.charges[name].leaving = True
+            self.settle(name)
         for name, job in jobs.items():
             old = self.charges.get(name)
-            if old is None or old.job != job:
-                self.charges[name] = Charge(job=job) if old is None else old.succeeded_by(job)
-                self.settle(self.charges[name])
+            if old is None:
+                self.charges[name] = Charge(job=job)
+            elif old.job != job:
+                self._walks.withdraw(name)
+                self.charges[name] = old.succeeded_by(job)
+            else:
+                old.leaving = False
+            self.settle(name)
 
     async def look(self, name: str) -> None:
-        """Read afresh what stands at a job's paths, unless it is queued or running."""
-        charge = self.charges.get(name)
-        if charge is None or name in self._queue or charge.pending or self._outages.holds(charge.job):
-            return
-        await self._guarded(charge, look_only=True)
-        self.settle(charge)
-
-    def is_away(self, charge: Charge) -> bool:
-        """Whether the Vault of this job can't be reached now."""
-        return self._outages.is_away(charge.job)
-
-    def _is_due(self, charge: Charge) -> bool:
-        return isinstance(policy.decide(charge.facts(self._clock.now(), self._holder)), policy.Rotate)
+        """Read afresh what stands at a job's paths, unless somebody is busy with it."""
+        if (charge := self.charges.get(name)) is not None:
+            await self._walks.look(charge)
 
     async def look_all(self, names: Collection[str] | None = None) -> None:
         """Read what stands at the paths of `names`, or of all jobs."""
-        waiting = iter(tuple(self.charges) if names is None else names)
+        await each(tuple(self.charges) if names is None else names, self.look)
 
-        async def worker() -> None:
-            for name in waiting:
-                await self.look(name)
+    def is_away(self, charge: Charge) -> bool:
+        """Whether the Vault of this job can't be reached now."""
+        return self._outages.error(charge.job) is not None
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(LOOKS_AT_ONCE):
-                group.create_task(worker())
+    def _is_due(self, charge: Charge) -> bool:
+        return isinstance(self._verdict(charge, charge.now(self._clock)), policy.Rotate)
+
+    def _verdict(self, charge: Charge, now: datetime) -> policy.Verdict:
+        if charge.held is not None and not charge.pending:
+            return policy.decide(charge.facts(now, self._holder, force=charge.job.name in self._walks.forced))
+        retry_at = charge.trouble.retry_at if charge.trouble is not None else None
+        if retry_at is not None and retry_at > now:
+            return policy.Wait(until=retry_at, reason="backoff")
+        return policy.Rotate(reason="unwritten")
+
+    def _walked(self, charge: Charge) -> None:
+        """Settle a job whose walk or look has ended. What it came to goes on under a configuration that is newer."""
+        name = charge.job.name
+        now = self.charges[name]
+        if now is not charge:
+            self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving)
+        self.settle(name)
+        self._say(name)
+
+    async def _begin(self, ready: Callable[[], None]) -> None:
+        await self.look_all()
+        ready()
 
     async def _listen(self) -> None:
-        if self._scheduler is None:
-            return
-        while True:
+        while self._scheduler is not None:
             for name in await self._scheduler.due():
-                if (charge := self.charges.get(name)) is not None:
-                    self.settle(charge)
+                self.settle(name)
             await asyncio.sleep(0)
-
-    async def _pump(self) -> None:
-        while True:
-            self._start_some()
-            self._turn.clear()
-            await self._turn.wait()
-
-    def _start_some(self) -> None:
-        if self._group is None:
-            return
-        while (name := self._queue.take()) is not None:
-            self._group.create_task(self._run(name, self.charges[name]))
-
-    async def _run(self, name: str, charge: Charge) -> None:
-        answered = True
-        try:
-            ended = await self._guarded(charge, force=name in self._forced)
-            self._forced.discard(name)
-            answered = ended is not None and ended.outcome != "rejected_transient"
-        finally:
-            self._queue.done(name, host_answered=answered)
-            self._turn.set()
-            if (now := self.charges.get(name)) is not None:
-                if now is not charge:  # the job was changed meanwhile: what this walk wrote is not known to it
-                    now.held, now.unwritten, now.unkept = None, charge.unwritten, charge.unkept
-                self.settle(now)
-
-    async def _guarded(self, charge: Charge, *, force: bool = False, look_only: bool = False) -> Outcome | None:
-        """Walk `charge`; whatever it raises is the trouble of this job alone."""
-        try:
-            ended = await (self._rotation.look(charge) if look_only else self._rotation.rotate(charge, force=force))
-        except asyncio.CancelledError:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # one job's bug must not end the others
-            charge.trouble = backoff.after_crash(
-                error, job=charge.job, before=charge.trouble, now=self._clock.now(), holder=self._holder
-            )
-            self._sink.tell(tell_crashed(charge.job.name, error, charge.trouble))
-            return None
-        if ended.store_down and self._group is not None and not self._stopping:
-            self._outages.begin(charge.job, ended.error or "", self._group)
-        return ended
-
-    async def _finish(self) -> None:
-        """Await the walks under way, then write what was issued and is not written yet.
-
-        A token that can be had again is tried for DRAIN; one that cannot, until it is written.
-        """
-        ends = self._clock.monotonic() + DRAIN.total_seconds()
-        while True:
-            while self._queue.running:
-                self._turn.clear()
-                await self._turn.wait()
-            late = self._clock.monotonic() >= ends
-            unwritten = [one for one in self.charges.values() if one.pending and (one.job.irreplaceable or not late)]
-            if not unwritten:
-                return
-            for charge in unwritten:
-                await self._guarded(charge)
-            if any(charge.pending for charge in unwritten):
-                await self._clock.sleep(RETRY)

@@ -9,18 +9,19 @@ Rules of this module:
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from refresher.charge import Charge, Identity
 from refresher.core import outcome, policy, published
-from refresher.core.errors import StoreConflictError, StoreError, UnreadableReferenceError
+from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError, UnreadableReferenceError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Found, Rejected, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Held
 from refresher.endings import Endings, Walk
 from refresher.exchange import Exchange
-from refresher.ports import Clock, Http, References, SecretStore, Sink
+from refresher.ports import Calendar, Clock, Http, References, SecretStore, Sink
 
 TRIES: Final = 3  # of one write that others overtake
 
@@ -37,7 +38,9 @@ class Rotation:
         clock: Clock,
         sink: Sink,
         identity: Identity,
+        calendar: Calendar | None = None,
     ) -> None:
+        self._calendar = calendar
         self._exchange = Exchange(http=http, stores=stores, references=references, clock=clock, identity=identity)
         self._endings = Endings(clock=clock, sink=sink, identity=identity)
         self._stores = stores
@@ -59,6 +62,13 @@ class Rotation:
         """Only write what was issued and is not in Vault yet: nothing is asked of the provider."""
         walk = Walk(began=self._clock.monotonic())
         return await self._ending(charge, walk, self._save(charge, walk))
+
+    def away(self, charge: Charge, error: str) -> Outcome:
+        """End a walk that is not begun, since Vault is known to be away by the code `error`."""
+        walk = Walk(began=self._clock.monotonic())
+        charge.last = self._endings.store_failed(charge, walk, StoreUnavailableError(error, "Vault is away"))
+        charge.last_at = self._clock.now()
+        return charge.last
 
     async def _ending(self, charge: Charge, walk: Walk, way: Awaitable[Outcome]) -> Outcome:
         try:
@@ -93,6 +103,7 @@ class Rotation:
         first = secrets[0]
         if isinstance(first, Found) and "access_token" in first.data:
             charge.seen = fingerprint(self._identity.key, first.data["access_token"])
+        self._note_calendar(charge)
         if charge.reckoned is None:
             charge.reckon(self._clock)
         if before is not None and before != charge.held:
@@ -211,10 +222,19 @@ class Rotation:
             charge.known_ours |= {place}
         return None
 
+    def _note_calendar(self, charge: Charge) -> None:
+        """Note when the job's calendar comes round after the oldest token that stands was issued."""
+        times = charge.job.times
+        issued = [held.issued_at for held in charge.held or () if held is not None and held.issued_at is not None]
+        if times.schedule and issued and self._calendar is not None:
+            charge.scheduled = self._calendar.after(times.schedule, times.timezone, min(issued))
+
     def _written(self, charge: Charge, walk: Walk, token: Token) -> Outcome:
         seen = fingerprint(self._identity.key, token.access_token)
         charge.unchanged, charge.seen = seen == charge.seen, seen
         charge.fetched_at, charge.unwritten, charge.warned = token.issued_at, None, ""
+        charge.hint = None if token.refresh_in is None else token.issued_at + timedelta(seconds=token.refresh_in)
+        self._note_calendar(charge)
         before, charge.latch, charge.trouble = charge.latch or charge.trouble, None, None
         ended = self._endings.end(charge, walk, "rotated", walk.reason or "unwritten")
         details = self._endings.details(charge, walk) | {"version": charge.versions[0], "fingerprint": seen}

@@ -6,7 +6,7 @@ Rules of this module:
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from refresher.charge import Charge
@@ -49,8 +49,8 @@ class Watch:
                 if charge.latch is not None:
                     self._roster.offer(charge.job.name)  # the walk opens the latch if the credential has changed
                 else:
-                    self._roster.settle(charge)
-                self._warn(charge, now, away)
+                    self._roster.settle(charge.job.name)
+                self._warn(charge, away)
                 if count % HELPING == 0:
                     await asyncio.sleep(0)
             for name, names in away.items():
@@ -67,7 +67,7 @@ class Watch:
             if not names:
                 await self._clock.sleep(every)
 
-    def _warn(self, charge: Charge, now: datetime, away: dict[EventName, list[str]]) -> None:
+    def _warn(self, charge: Charge, away: dict[EventName, list[str]]) -> None:
         """Tell once that readers hold less life than promised, and once that they hold a dead token.
 
         While Vault is away this happens to all jobs alike: their names go to `away`, to be told in one line.
@@ -76,7 +76,7 @@ class Watch:
         held = next((one for one in charge.held or () if one is not None and one.expires_at == expires_at), None)
         if held is None or expires_at is None or charge.warned == "expired":
             return
-        promise = policy.promised(held, charge.job)
+        now, promise = charge.now(self._clock), policy.promised(held, charge.job)
         name: EventName = "expired" if now >= expires_at else "expiring"
         soon = promise is not None and expires_at - now < promise - GRACE and charge.warned != "expiring"
         if name == "expiring" and not soon:

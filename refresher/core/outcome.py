@@ -67,6 +67,18 @@ class Outcome:
         }
 
 
+def crashed(job: Job, expires_at: datetime | None, places: tuple[tuple[Location, int | None], ...]) -> Outcome:
+    """Return the outcome of a walk that raised what it should not: nobody knows what came of it."""
+    return Outcome(
+        job=job.name,
+        outcome="halted",
+        reason="internal",
+        error="internal",
+        expires_at=expires_at,
+        destinations=places,
+    )
+
+
 def tell_rotated(outcome: Outcome, before: Trouble | None, details: dict[str, Field]) -> tuple[Event, ...]:
     """Return the event of a rotation that succeeded, and that the job recovered where it had been in trouble."""
     rotated = Event(name="rotated", job=outcome.job, fields=_fields(outcome) | details)

@@ -80,7 +80,7 @@ class Queue:
         return None
 
     def done(self, name: str, *, host_answered: bool | None) -> None:
-        """Give the slot of `name` back. `host_answered`: its token host did not fail or hang; None: it was not asked."""
+        """Give the slot of `name` back. `host_answered`: its token host did not fail or hang; None: nobody asked it."""
         host = self._running.pop(name)
         self._per_host[host] -= 1
         if not self._per_host[host]:

@@ -1,0 +1,175 @@
+"""The walks under way: which of the due jobs run, and that each keeps its troubles to itself.
+
+Rules of this module:
+- A walk that began is never cancelled: stopping means to start no more and to await those under way.
+- One job's exception of any kind backs off that job alone.
+- Nobody walks a job that somebody looks at, nor the other way round.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from refresher.charge import Charge, Identity
+from refresher.core import backoff
+from refresher.core.outcome import Outcome, crashed, tell_crashed
+from refresher.core.queue import Entry, Queue
+from refresher.core.settings import Limits
+from refresher.outage import Outages
+from refresher.ports import Clock, Sink
+from refresher.rotation import Rotation
+
+AT_ONCE: Final = 16  # looks, and writes at the end
+DRAIN: Final = timedelta(seconds=35)  # the request deadline and the write deadline, at their defaults
+RETRY: Final = timedelta(seconds=2)
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_T = TypeVar("_T")
+
+
+class Walks:
+    """Runs walks in the task group `group`, which is set before the first of them."""
+
+    group: asyncio.TaskGroup
+
+    def __init__(  # noqa: PLR0913  # what a walk and its end need
+        self,
+        *,
+        rotation: Rotation,
+        outages: Outages,
+        clock: Clock,
+        sink: Sink,
+        identity: Identity,
+        limits: Limits,
+        ended: Callable[[Charge], None],
+    ) -> None:
+        self.forced: set[str] = set()
+        self.stopping = False
+        self._rotation = rotation
+        self._outages = outages
+        self._clock = clock
+        self._sink = sink
+        self._holder = identity.holder
+        self._queue = Queue(limits)
+        self._queued: dict[str, Charge] = {}
+        self._looking: set[str] = set()
+        self._ended = ended
+        self._turn = asyncio.Event()
+
+    def __contains__(self, name: str) -> bool:
+        """Whether somebody is busy with the job of that name, or about to be."""
+        return name in self._queue or name in self._looking
+
+    def offer(self, charge: Charge) -> None:
+        """Queue `charge` for a walk, or have it wait for Vault where that is away."""
+        name = charge.job.name
+        if self.stopping or name in self or self._outages.holds(charge.job):
+            return
+        self._queued[name] = charge
+        self._queue.offer(Entry(charge.expires_at or FIRST, name, urlsplit(charge.job.token_url).netloc))
+        self._turn.set()
+
+    def withdraw(self, name: str) -> None:
+        """Forget a queued job: it is no longer what it was."""
+        self._queue.withdraw(name)
+        self._queued.pop(name, None)
+
+    async def pump(self) -> None:
+        """Start what may run, for ever."""
+        while True:
+            self._start_some()
+            self._turn.clear()
+            await self._turn.wait()
+
+    async def all_done(self) -> None:
+        """Start and await all that is queued."""
+        while self._start_some() or self._queue.running:
+            self._turn.clear()
+            await self._turn.wait()
+
+    async def look(self, charge: Charge) -> None:
+        """Read afresh what stands at the paths of `charge`, unless somebody is busy with it."""
+        name = charge.job.name
+        if charge.pending or name in self or self._outages.holds(charge.job):
+            return
+        self._looking.add(name)
+        try:
+            await self._guarded(charge, self._rotation.look(charge))
+        finally:
+            self._looking.discard(name)
+        self._ended(charge)
+
+    async def finish(self, charges: Collection[Charge]) -> None:
+        """Start no more, await the walks under way, then write what of `charges` was issued and is not written yet.
+
+        A token that can be had again is tried for DRAIN; one that cannot, until it is written.
+        """
+        self.stopping = True
+        self._outages.close()
+        ends = self._clock.monotonic() + DRAIN.total_seconds()
+        while self._queue.running:
+            self._turn.clear()
+            await self._turn.wait()
+
+        def is_wanted(charge: Charge) -> bool:
+            return charge.pending and (charge.job.irreplaceable or self._clock.monotonic() < ends)
+
+        async def save(charge: Charge) -> None:
+            if is_wanted(charge):
+                await self._guarded(charge, self._rotation.save(charge))
+
+        while unwritten := [charge for charge in charges if is_wanted(charge)]:
+            await each(unwritten, save)
+            if any(charge.pending for charge in unwritten):
+                await self._clock.sleep(RETRY)
+
+    def _start_some(self) -> bool:
+        """Start what may run; return whether anything was."""
+        started = False
+        while (name := self._queue.take()) is not None:
+            self.group.create_task(self._run(self._queued.pop(name)))
+            started = True
+        return started
+
+    async def _run(self, charge: Charge) -> None:
+        ended, name = None, charge.job.name
+        try:
+            ended = await self._guarded(charge, self._way(charge))
+        finally:
+            self.forced.discard(name)
+            self._queue.done(name, host_answered=None if ended is None else ended.host_answered)
+            self._turn.set()
+            self._ended(charge)
+
+    def _way(self, charge: Charge) -> Awaitable[Outcome]:
+        if charge.leaving:
+            return self._rotation.save(charge)
+        return self._rotation.rotate(charge, force=charge.job.name in self.forced)
+
+    async def _guarded(self, charge: Charge, way: Awaitable[Outcome]) -> Outcome | None:
+        """Go one way with `charge`; whatever it raises is the trouble of this job alone."""
+        try:
+            ended = await way
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # one job's bug must not end the others
+            now, job = charge.now(self._clock), charge.job
+            charge.trouble = backoff.after_crash(error, job=job, before=charge.trouble, now=now, holder=self._holder)
+            charge.last, charge.last_at = crashed(job, charge.expires_at, charge.places), now
+            self._sink.tell(tell_crashed(job.name, error, charge.trouble))
+            return None
+        if ended.store_down and not self.stopping:
+            self._outages.begin(charge.job, ended.error or "", self.group)
+        return ended
+
+
+async def each(ones: Iterable[_T], deed: Callable[[_T], Awaitable[None]]) -> None:
+    """Await `deed` of each, some at once."""
+    waiting = iter(ones)
+
+    async def worker() -> None:
+        for one in waiting:
+            await deed(one)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(worker())
