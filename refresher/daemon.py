@@ -22,6 +22,7 @@ from refresher.http import Wire
 from refresher.ports import Scheduler, SecretStore, Sink
 from refresher.roster import Roster
 from refresher.rotation import Rotation
+from refresher.scheduler.cron import CronCalendar
 from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
 from refresher.vault import ReferenceReader, Vault, connect
@@ -29,9 +30,9 @@ from refresher.watch import Watch
 
 EX_OK: Final = 0
 EX_UNAVAILABLE: Final = 69  # sysexits.h: Vault refuses us for good
-VAULT_DEADLINE: Final = timedelta(seconds=10)  # of one request; a whole write has its own
+VAULT_DEADLINE: Final = timedelta(seconds=5)  # of one request; a whole write ends within 15 s
 VAULT_KEEPALIVE: Final = timedelta(seconds=300)
-PROVIDER_KEEPALIVE: Final = timedelta(seconds=4)  # shorter than any server's: Node closes after 5 s
+PROVIDER_KEEPALIVE: Final = timedelta()  # a request for a token must not meet a connection that died meanwhile
 FIRST_LOGIN: Final = timedelta(seconds=2)
 
 
@@ -57,6 +58,7 @@ class Parts:
             clock=self.clock,
             sink=self.sink,
             identity=self.identity,
+            calendar=CronCalendar(),
         )
         self.connect(settings.clusters)
 

@@ -68,6 +68,13 @@ class Scheduler(Protocol):
         """Wait until something is due and return its names, each once, at most 100 at a time."""
 
 
+class Calendar(Protocol):
+    """Knows when a cron expression comes round."""
+
+    def after(self, schedule: str, timezone: str, moment: datetime) -> datetime | None:
+        """Return the first time after `moment`, in UTC; None when it never comes round."""
+
+
 class Sink(Protocol):
     """Is told of what happened. It never steers: an exception from it is dropped."""
 

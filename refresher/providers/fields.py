@@ -4,6 +4,8 @@ Every function raises `UnusableReplyError` with the member's name where a value 
 repaired: half a credential is worse than none.
 """
 
+import base64
+import json
 import re
 from datetime import UTC, datetime
 from typing import Final
@@ -31,6 +33,7 @@ _BEARER: Final = frozenset(
         "user",
     )
 )
+_JWT_PARTS: Final = 3
 _EPOCH_FROM: Final = 1_349_067_600  # seconds; `expires` from here on is a moment (the league's oauth2-client)
 _MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds the year 5138: such a moment is in milliseconds
 
@@ -73,6 +76,31 @@ def life(members: Members, holder: Members, where: ResponseMap, sent_at: datetim
         if span := _span_or_moment(holder.one(*names), "s", sent_at):
             return span
     return None
+
+
+def refresh_in(holder: Members, life: int | None) -> int | None:
+    """Return after how many seconds the provider wants to be asked again (Entra ID); a senseless hint is no hint."""
+    try:
+        hint = _whole(holder.one("refresh_in"), "s")
+    except UnusableReplyError:
+        return None
+    return hint if hint and (life is None or hint < life) else None
+
+
+def jwt_life(token: Secret, sent_at: datetime) -> int | None:
+    """Return the lifetime that the token itself states, where it is a JWT with `exp` (RFC 7519 section 4.1.4).
+
+    Nothing is trusted for it but a moment to renew by: the signature is the readers' business.
+    """
+    parts = token.reveal().split(".")
+    if len(parts) != _JWT_PARTS:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        left = int(claims["exp"] - sent_at.timestamp())
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        return None
+    return left if 1 <= left <= LONGEST_LIFE else None
 
 
 def scope(value: object) -> tuple[str, ...] | None:

@@ -75,12 +75,15 @@ def _token(members: Members, job: Job, sent_at: datetime) -> Token:
     fields.bearer(holder)
     life = fields.life(members, holder, job.response, sent_at)
     clamped = life is not None and life > fields.LONGEST_LIFE
+    if life is None:
+        life = _assumed(job.lifetime) or fields.jwt_life(access_token, sent_at)
     refresh_token = fields.refresh_token(holder)
     scope, flags = _scope(members, holder, job)
     return Token(
         access_token=access_token,
         issued_at=sent_at,
-        expires_in=_assumed(job.lifetime) if life is None else min(life, fields.LONGEST_LIFE),
+        expires_in=None if life is None else min(life, fields.LONGEST_LIFE),
+        refresh_in=fields.refresh_in(holder, life),
         refresh_token=refresh_token,
         scope=scope,
         extras=fields.extras(members, holder, job.keep),
