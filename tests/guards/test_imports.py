@@ -20,7 +20,7 @@ BROKEN = {
     "Only http.py knows httpx": ("vault/client.py", "import httpx"),
     "Only http.py knows aiohttp": ("daemon.py", "import aiohttp"),
     "Only vault/ knows hvac": ("demo/stage.py", "import hvac.exceptions"),
-    "Only the bell": ("daemon.py", "from apscheduler.schedulers.asyncio import AsyncIOScheduler"),
+    "Only scheduler/": ("daemon.py", "from apscheduler.schedulers.asyncio import AsyncIOScheduler"),
     "Only config/": ("core/settings.py", "import pydantic"),
     "Only the log": ("roster.py", "import structlog"),
     "Only what people": ("daemon.py", "from rich.table import Table"),

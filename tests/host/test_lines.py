@@ -67,6 +67,9 @@ def test_rings_and_floods_are_cut() -> None:
     ring: list[object] = []
     ring.append(ring)
     assert json.dumps(lines.plain(ring)) == '[[[["..."]]]]'
+    mapping: dict[str, object] = {}
+    mapping["m"] = mapping
+    assert json.dumps(lines.plain(mapping)) == '{"m": {"m": {"m": {"m": "..."}}}}'
     assert lines.plain("x" * 5000) == "x" * 1024 + "..."
     assert lines.plain(list(range(500))) == list(range(100))
     assert len(lines.plain({str(n): n for n in range(500)})) == 100
