@@ -18,6 +18,7 @@ from refresher.ports import Clock
 
 HELPING: Final = 100
 BELL: Final = "bell"
+LATE_S: Final = 1.0  # seconds after which a ring is not awaited any more
 
 
 class Bell:
@@ -75,9 +76,13 @@ class Bell:
         return tuple(names)
 
     def _arm(self) -> None:
-        """Have APScheduler ring at the earliest deadline, unless it does already."""
+        """Have APScheduler ring at the earliest deadline, unless it does already.
+
+        APScheduler waits for the wall clock: where that was set back, the ring does not come, and is armed again.
+        """
         earliest = self._heap[0][0] if self._heap else None
-        if earliest is None or (self._armed is not None and self._armed <= earliest):
+        overdue = self._clock.monotonic() - LATE_S
+        if earliest is None or (self._armed is not None and overdue < self._armed <= earliest):
             return
         self._armed = earliest
         self._scheduler.add_job(
