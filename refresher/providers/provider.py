@@ -4,82 +4,111 @@ A field that a vendor's page does not state is left out. A job's own keys win ov
 """
 
 import functools
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import resources
 from types import MappingProxyType
+from typing import Literal
 
 from refresher.core.job import ClientAuth, GrantName, ResponseMap
+from refresher.providers import row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """One row of the catalogue.
 
-    `docs` is the vendor's page, or its name. `environments` maps names to base URLs and `environment` is the one meant
-    when a job names none; with `base_url_required` a job has to bring the host; without `token_path`, the whole URL.
-    `client_auth` is `basic` where nobody says otherwise: RFC 6749 section 2.3.1 demands it of every server.
-    `lifetime` is what the vendor states, for answers that state none. `refreshes`: a refresh token in an answer is used
-    between full grants. `revokes_previous`: whether a new token kills the one before it, None where the vendor does not
-    say. `errors` maps an error code, or an HTTP status, to what it means here and what to do.
+    `docs` is the vendor's page, or its name. `verified`: the fields whose value was read on a page of the vendor, and
+    `corpus` where replies of this provider are among the recorded ones; what is not in it is second-hand.
+
+    Where the token endpoint is: `token_url`, whole; or `token_path` behind one of `environments` (base URLs by name;
+    `environment` is the one meant when a job names none); or, with `base_url_required`, behind a host that the job
+    brings; without any, the job brings it all. A `{name}` in an address or in `params` is one of `vars`, which a job
+    must give; their values here are examples.
+
+    `grant` is the usual one, None where the job has to say; `grants` all that the vendor offers a program, () where
+    nobody says. `client_auth` is `basic` where nobody says otherwise: RFC 6749 section 2.3.1 demands it of every
+    server. `params` are sent with each request, and win over the grant's own. `lifetime` is what the vendor states, for
+    answers that state none.
+
+    `refreshes`: a refresh token in an answer is used between full grants. `single_use`: a refresh token is void once
+    used, but for `leeway`, in which it may be sent again. It dies `refresh_token_lifetime` after the consent whatever
+    is done, and unused after `refresh_token_idle`. `revokes_previous`: a new access token kills the one before it.
+    None, in all of these: the vendor does not say. `errors` maps an error code, or an HTTP status, to what it means
+    here and what to do.
     """
 
     name: str
     title: str
     docs: str
+    verified: tuple[str, ...] = ()
+    token_url: str | None = None
     token_path: str | None = None
     environments: Mapping[str, str] = field(default_factory=dict)
     environment: str | None = None
     base_url_required: bool = False
+    vars: Mapping[str, str] = field(default_factory=dict)
     grant: GrantName | None = None
+    grants: tuple[GrantName, ...] = ()
     client_auth: ClientAuth = "basic"
+    body: Literal["form", "json"] = "form"
+    params: Mapping[str, str] = field(default_factory=dict)
     scope: tuple[str, ...] = ()
+    dialect: Literal["", "github_app", "google_service_account"] = ""
     lifetime: timedelta | None = None
     refreshes: bool = False
+    single_use: bool | None = None
+    leeway: timedelta | None = None
+    refresh_token_lifetime: timedelta | None = None
+    refresh_token_idle: timedelta | None = None
     revokes_previous: bool | None = None
     response: ResponseMap = field(default_factory=ResponseMap)
     errors: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
 
+    @property
+    def refresh_every(self) -> timedelta | None:
+        """Return how often a refresh token has to be used at least, lest it die of disuse: twice in its idle time."""
+        return self.refresh_token_idle and self.refresh_token_idle / 2
+
 
 @functools.cache
 def catalogue() -> Mapping[str, Provider]:
-    """Return every known provider by its name, in alphabetical order. Read once."""
+    """Return every known provider by its name, in alphabetical order. Read once. Raises row.BadRowError."""
     files = sorted((resources.files(__package__) / "data").iterdir(), key=lambda file: file.name)
-    rows = (
-        _provider(file.name.removesuffix(".toml"), file.read_text("utf-8"))
-        for file in files
-        if file.name.endswith(".toml")
-    )
-    return MappingProxyType({row.name: row for row in rows})
+    names = {file: file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")}
+    rows = {name: Provider(name=name, **row.read(name, file.read_text("utf-8"))) for file, name in names.items()}
+    return MappingProxyType(rows)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Return `template`, an address or a value of params, with each `{name}` replaced. KeyError for one that lacks."""
+    return row.PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
 
 
 def example(provider: Provider) -> str:
     """Return a table of jobs.toml to paste; what stands in it as an example has to be replaced."""
     name = provider.name
     keys = {"provider": name}
-    if provider.token_path is None:
-        keys["token_url"] = f"https://{name}.example.com/oauth/token"
-    elif provider.base_url_required:
+    if provider.base_url_required:
         keys["base_url"] = f"https://{name}.example.com"
-    elif provider.environment is None:
+    elif provider.token_path is None and provider.token_url is None:
+        keys["token_url"] = f"https://{name}.example.com/oauth/token"
+    elif provider.environments and provider.environment is None:
         keys["environment"] = next(iter(provider.environments))
     if provider.grant is None:
         keys |= {"grant": "client_credentials", "client_auth": provider.client_auth}
-    keys |= {"client_id": "your-client-id", "client_secret": f"vault:secret/clients/{name}#client_secret"}
+    secrets = f"vault:secret/clients/{name}"
+    keys |= {"client_id": "your-client-id", "client_secret": f"{secrets}#client_secret"}
     if provider.grant == "password":
-        keys |= {"username": "api@example.com", "password": f"vault:secret/clients/{name}#password"}
+        keys |= {"username": "api@example.com", "password": f"{secrets}#password"}
+    if provider.grant == "refresh_token":
+        keys["refresh_token"] = f"{secrets}#refresh_token"
     keys["path"] = f"tokens/{name}"
     lines = [f"# {provider.title}: {provider.docs}", f"[jobs.{name}]"]
-    return "\n".join([*lines, *(f'{key} = "{value}"' for key, value in keys.items())]) + "\n"
-
-
-def _provider(name: str, text: str) -> Provider:
-    row = tomllib.loads(text)
-    for key in ("environments", "errors"):
-        row[key] = MappingProxyType(row.get(key, {}))
-    if "lifetime" in row:
-        row["lifetime"] = timedelta(seconds=row["lifetime"])
-    return Provider(name=name, **row | {"scope": tuple(row.get("scope", ()))})
+    lines += [f'{key} = "{value}"' for key, value in keys.items()]
+    if provider.vars:
+        pairs = ", ".join(f'{key} = "{value}"' for key, value in provider.vars.items())
+        lines.insert(3, f"vars = {{ {pairs} }}")
+    return "\n".join(lines) + "\n"
