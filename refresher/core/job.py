@@ -74,10 +74,16 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """How a person consents once, by `refresher authorize` (RFC 8628, or RFC 6749 section 4.1 with RFC 7636)."""
+    """How a person consents once, by `refresher authorize` (RFC 8628, or RFC 6749 section 4.1 with RFC 7636).
+
+    `url` is the device authorization or the authorization endpoint, empty where `issuer` leads to it. `redirect_port`:
+    where the browser comes back to on 127.0.0.1, 0 for any. `params`: extra members of the consent request, no secret.
+    """
 
     flow: Literal["device_code", "authorization_code"]
     url: str = ""
+    redirect_port: int = 0
+    params: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
