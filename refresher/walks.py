@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 from refresher.charge import Charge, Identity
 from refresher.core import backoff
@@ -67,7 +66,7 @@ class Walks:
         if self.stopping or name in self or self._outages.holds(charge.job):
             return
         self._queued[name] = charge
-        self._queue.offer(Entry(charge.expires_at or FIRST, name, urlsplit(charge.job.token_url).netloc))
+        self._queue.offer(Entry(charge.expires_at or FIRST, name, charge.job.host))
         self._turn.set()
 
     def withdraw(self, name: str) -> None:

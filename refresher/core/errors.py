@@ -3,7 +3,7 @@
     RefresherError
     |-- ConfigError               the person who wrote jobs.toml mends it (exit 78)
     |-- UnreadableReferenceError  a secret reference cannot be read now
-    |-- TransportError            the wire failed before a whole reply was there: try again
+    |-- TransportError            the wire, or a program, gave no whole reply: try again
     `-- StoreError                Vault
         |-- StoreUnavailableError    down, sealed, throttled, failing over: try again
         |-- StoreAmbiguousError      the write may have landed: repeat it identically, then look
@@ -14,7 +14,6 @@ Texts are ours: no foreign exception's text is carried over, since it may quote 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 
 class RefresherError(Exception):
@@ -53,13 +52,14 @@ class UnreadableReferenceError(RefresherError):
 
 
 class TransportError(RefresherError):
-    """No whole reply came over the wire.
+    """No whole reply came: over the wire, or from a program.
 
-    `code` is `transport` (refused, reset, TLS, DNS, garbage) or `deadline`;
+    `code` is `transport` (refused, reset, TLS, DNS, garbage), `deadline` or `discovery` (the issuer's metadata led
+    nowhere), and of a program `exit_N`, `signal_N` or `not_started`; `why` is a text for people.
     `sent` says whether the request may have reached the server.
     """
 
-    def __init__(self, code: Literal["transport", "deadline"], why: str, *, sent: bool) -> None:
+    def __init__(self, code: str, why: str, *, sent: bool) -> None:
         super().__init__(f"{code}: {why}")
         self.code = code
         self.why = why

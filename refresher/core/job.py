@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from refresher.core.model import Channel, Location, Reference
 
@@ -69,6 +70,7 @@ class Program:
 
     argv: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, Reference], ...] = ()
     deadline: timedelta = timedelta(seconds=30)
 
 
@@ -179,9 +181,16 @@ class Job:
         for prefix, signing in (("client_key", shape.client_key), ("assertion", shape.assertion)):
             if signing is not None:
                 named |= {f"{prefix}.key": signing.key, f"{prefix}.certificate": signing.certificate}
+        if shape.program is not None:
+            named |= {f"secrets.{name}": reference for name, reference in shape.program.secrets}
         return {name: reference for name, reference in named.items() if reference is not None}
 
     @property
     def irreplaceable(self) -> bool:
         """Whether its grant is spent by using it, or a new token kills the old one (design: words)."""
         return self.grant == "refresh_token" or self.refreshes or self.revokes_previous
+
+    @property
+    def host(self) -> str:
+        """What its requests are counted under: the host of the token endpoint, or of the issuer that leads there."""
+        return "exec" if self.shape.program is not None else urlsplit(self.shape.issuer or self.token_url).netloc
