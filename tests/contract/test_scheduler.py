@@ -13,7 +13,7 @@ from apscheduler.schedulers import base
 
 from refresher.host.clock import SystemClock
 from refresher.scheduler.apscheduler import LATE_S, Bell
-from tests.fakes.clock import VirtualClock
+from tests.fakes.clock import VirtualClock, settle
 from tests.fakes.scheduler import FakeScheduler
 
 SOON = timedelta(milliseconds=30)
@@ -168,7 +168,7 @@ async def test_a_ring_that_is_late_is_not_dropped():
     async with case_of("apscheduler") as case:
         case.bell.schedule("a", SOON)
         waiter = asyncio.ensure_future(case.due())
-        await asyncio.sleep(0)
+        await settle()
         time.sleep(1.1)  # noqa: ASYNC251  # the loop is blocked: that is the test
         assert await waiter == ("a",)
 
