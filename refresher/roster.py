@@ -76,9 +76,9 @@ class Roster:
                 said[name] = last
                 progress(last)
 
-        self._say = lambda name: None if self.charges[name].pending else say(name)
         async with asyncio.TaskGroup() as self._walks.group:
             await self.look_all(names)
+            self._say = lambda name: None if self.charges[name].pending else say(name)
             for name in names:
                 self._begin_in_pass(name, force=force)
             await self._walks.all_done()
@@ -154,6 +154,11 @@ class Roster:
         """Read afresh what stands at a job's paths, unless somebody is busy with it."""
         if (charge := self.charges.get(name)) is not None:
             await self._walks.look(charge)
+
+    async def inspect(self) -> None:
+        """Only look at every job, once: nothing is begun, and nobody is waited for."""
+        self._walks.stopping = True
+        await self.look_all()
 
     async def look_all(self, names: Collection[str] | None = None) -> None:
         """Read what stands at the paths of `names`, or of all jobs."""

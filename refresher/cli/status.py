@@ -36,7 +36,7 @@ async def look(settings: Settings) -> tuple[list[Charge], datetime, str]:
 
     async with daemon.build(settings) as parts:
         roster = parts.roster()
-        await roster.look_all()
+        await roster.inspect()
         return list(roster.charges.values()), parts.clock.now(), parts.identity.holder
 
 

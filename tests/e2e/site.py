@@ -86,7 +86,7 @@ class Site:
 
     def write(self) -> None:
         """Write jobs.toml, atomically as an editor would."""
-        tables = self.tables | {f"jobs.{name}": table for name, table in self.jobs.items()}
+        tables = self.tables | {f'jobs."{name}"': table for name, table in self.jobs.items()}
         draft = self.config.with_suffix(".new")
         draft.touch(mode=0o600)
         draft.write_text("".join(f"[{name}]\n{_lines(table)}\n" for name, table in tables.items()))

@@ -1,0 +1,147 @@
+"""Every recorded reply through the verb: `refresher once --json`, one job for each, in one pass."""
+
+import asyncio
+import json
+import re
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from functools import cached_property
+from hashlib import sha256
+from time import time
+from typing import Any
+
+import pytest
+
+from tests.fakes import corpus_server
+from tests.providers.corpus import LINES, Line
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+THEN = 1_700_000_000  # when the recorded replies came, where a line does not say
+DATE = re.compile(r"^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$")
+MOMENT = re.compile(rb"\b17000\d{5}\b")
+FIELDS = ("access_token", "token_type", "expires_in", "expires_in_unit", "scope", "error", "error_ok")
+
+
+@dataclass(frozen=True)
+class Moved(Line):
+    """A line whose dates and moments lie as far from `now` as the recorded ones lay from their own day."""
+
+    now: int = 0
+
+    @cached_property
+    def shift(self) -> int:
+        return self.now - self.context.get("now", THEN)
+
+    @property
+    def body(self) -> bytes:
+        return MOMENT.sub(lambda found: str(int(found[0]) + self.shift).encode(), super().body)
+
+    @property
+    def response(self):
+        plain = super().response
+        headers = tuple((name, self._moved(value)) for name, value in plain.headers)
+        return type(plain)(status=plain.status, headers=headers, body=plain.body)
+
+    def _moved(self, value: str) -> str:
+        if DATE.match(value):
+            return format_datetime(parsedate_to_datetime(value) + timedelta(seconds=self.shift), usegmt=True)
+        return str(int(value) + self.shift) if MOMENT.fullmatch(value.encode()) else value
+
+    @property
+    def job_name(self) -> str:
+        return self.id.replace("_", "-u-")
+
+
+async def test_every_recorded_reply_ends_as_recorded(site, monkeypatch):
+    monkeypatch.setattr(corpus_server, "DRIP_S", 0.5)
+    now = int(time())
+    lines = [Moved(line.raw, now=now) for line in LINES]
+    slow = {line.id: line for line in lines if "play" in line.context}
+    quick = {line.id: line for line in lines if line.id not in slow}
+    async with corpus_server.corpus_server(quick) as one, corpus_server.corpus_server(slow) as other:
+        for line in lines:
+            add(site, line, (other if line.id in slow else one).url(line))
+        site.tables["limits"] = {"per_host": 8, "total": 16}
+        site.write()
+        command = [sys.executable, "-m", "refresher", "once", "--json", "--config", str(site.config)]
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=site.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        said, logged = await process.communicate()
+    site.outputs += [said.decode(), logged.decode()]
+    known = (
+        site.canaries.planted
+    )  # the recorded tokens are words like "mock": what can be told from others is looked for
+    site.canaries.planted = {name: text for name, text in known.items() if text.startswith(("secret-of-", "S3CR3T"))}
+
+    ended = {line["job"]: line for line in map(json.loads, said.splitlines())}
+    assert len(ended) == len(lines), logged.decode()[-2000:]
+    assert one.requests + other.requests == len(lines), "each was asked once"
+    differences = {line.id: wrong for line in lines if (wrong := difference(site, line, ended[line.job_name]))}
+    site.jobs.clear()
+    assert differences == {}
+    assert process.returncode == 1
+
+
+def add(site, line: Moved, url: str) -> None:
+    context, name = line.context, line.job_name
+    job: dict[str, Any] = {
+        "provider": "oauth2",
+        "token_url": url,
+        "grant": "client_credentials",
+        "client_auth": "basic",
+        "client_id": "corpus",
+        "client_secret": site.secret(
+            f"secret-{name}", context.get("client_secret", f"secret-of-{sha256(name.encode()).hexdigest()}")
+        ),
+        "path": f"tokens/{name}",
+    }
+    if "sent_refresh_token" in context:
+        job |= {"grant": "refresh_token", "refresh_token": site.secret(f"sent-{name}", context["sent_refresh_token"])}
+    for key, said in (("scope", "requested_scope"), ("require_scope", "require_scope"), ("response", "profile")):
+        if said in context:
+            job[key] = context[said]
+    site.jobs[name] = job
+
+
+def difference(site, line: Moved, ended: dict[str, Any]) -> str:
+    """Return how `ended`, and what stands in Vault, differ from what the line expects; nothing when they agree."""
+    expect = line.raw["expect"]
+    held = site.token(line.job_name)
+    if expect["outcome"] != "accept":
+        wanted = {"outcome": expect["outcome"].replace("reject", "rejected")}
+        code = expect.get("error") or expect.get("reason")
+        wanted |= {"error": code} if code else {}
+        wanted |= {"retry_after": expect["retry_after"]} if "retry_after" in expect else {}
+        found = {key: ended[key] for key in wanted}
+        if isinstance(wanted.get("retry_after"), int) and line.shift and found["retry_after"] is not None:
+            late = wanted["retry_after"] - found["retry_after"]  # seconds went by since the dates were moved
+            found["retry_after"] += late if 0 <= late <= 60 and has_date(line) else 0
+        return "" if found == wanted and held is None else f"wanted {wanted}, found {found}, path {held}"
+    token = line.expected["token"]
+    if ended["outcome"] != "rotated" or held is None:
+        return f"wanted a token, found {ended['outcome']} {ended['error']}"
+    found = {"access_token": held["access_token"], "token_type": held["token_type"], "expires_in": life(held)}
+    wanted = {key: token[key] for key in found}
+    if token["expires_in"] is not None and found["expires_in"] is not None:
+        late = token["expires_in"] - found["expires_in"]
+        wanted["expires_in"] -= late if 0 <= late <= 60 and MOMENT.search(Line(line.raw).body) else 0
+    record = site.read(f"refresher/default/{line.job_name}") or {}
+    if token["refresh_token"] is not None:
+        found["refresh_token"], wanted["refresh_token"] = record.get("refresh_token"), token["refresh_token"]
+    if token["scope"] is not None:
+        found["scope"], wanted["scope"] = held["scope"], " ".join(token["scope"])
+    return "" if found == wanted else f"wanted {wanted}, found {found}"
+
+
+def has_date(line: Moved) -> bool:
+    return line.response.headers != Line(line.raw).response.headers
+
+
+def life(held: dict[str, str]) -> int | None:
+    if "expires_at" not in held:
+        return None
+    ends, issued = (datetime.fromisoformat(held[name]).astimezone(UTC) for name in ("expires_at", "issued_at"))
+    return int((ends - issued).total_seconds())
