@@ -24,7 +24,7 @@ PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
 MODULES := tests/servers/node_modules/.package-lock.json
 HOST_LOG := $(VENV)/host-tests.log
 
-.PHONY: demo test test-fast test-host test-nightly check constraints clean
+.PHONY: demo picture test test-fast test-host test-nightly check constraints clean
 .DELETE_ON_ERROR:
 
 # No file but the virtual environment is left: so no byte code beside the sources.
@@ -52,6 +52,9 @@ test-host: $(VENV)/.test $(MODULES)
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes $(HOST_PACKAGES) || exit; \
 	fi; \
 	$(PYTEST) -m host
+
+picture: $(VENV)/.demo
+	$(PY) -m docs.picture
 
 check: $(VENV)/.test
 	$(PY) -m ruff check .
