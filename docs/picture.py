@@ -38,6 +38,7 @@ def main() -> None:
     paper.print("$ make demo", style="dim")
     paper.print(*shown)
     paper.print(hidden.file.getvalue().splitlines()[-1], highlight=False)
+    TARGET.parent.mkdir(exist_ok=True)
     TARGET.write_text(paper.export_svg(title="refresher demo", code_format=FORMAT))
 
 

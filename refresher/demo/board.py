@@ -68,7 +68,9 @@ def _life(seen: Seen, now: datetime) -> tuple[RenderableType, str]:
         return "", "-"
     left = max(seen.expires_at - now, timedelta()).total_seconds()
     whole = (seen.expires_at - seen.issued_at).total_seconds()
-    return ProgressBar(total=whole, completed=left, width=BAR), f"{left:.1f} s"
+    return ProgressBar(
+        total=whole, completed=left, width=BAR, complete_style="green", finished_style="green"
+    ), f"{left:.1f} s"
 
 
 def _last(seen: Seen, now: datetime) -> str:
