@@ -6,19 +6,25 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import refresher
 from refresher import config
+from refresher.channels import USUAL, Channels
 from refresher.charge import Identity
-from refresher.core.errors import ConfigError, StoreRefusedError, StoreUnavailableError
+from refresher.core.errors import (
+    ConfigError,
+    Mistake,
+    StoreRefusedError,
+    StoreUnavailableError,
+    UnreadableReferenceError,
+)
 from refresher.core.events import Event, EventName, Field, Level
+from refresher.core.model import Channel
 from refresher.core.settings import Cluster, Settings
 from refresher.host import paths
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
-from refresher.http import Wire
 from refresher.ports import Scheduler, SecretStore, Sink
 from refresher.roster import Roster
 from refresher.rotation import Rotation
@@ -49,7 +55,7 @@ class Parts:
         self.stores: dict[str, Vault] = {}
         self._stack = stack
         self._local = LocalReferences()
-        self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE, None)
+        self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE)
         self.references = ReferenceReader(self._local, self.stores)
         self.rotation = Rotation(
             http=self.http,
@@ -66,12 +72,16 @@ class Parts:
         """Connect the clusters of the settings; those whose table changed get a new connection."""
         for name, cluster in clusters.items():
             if name not in self.stores or self.stores[name].cluster != cluster:
-                wire = self._wire(VAULT_DEADLINE, VAULT_KEEPALIVE, cluster.ca_file)
+                try:
+                    wire = self._wire(VAULT_DEADLINE, VAULT_KEEPALIVE, Channel(ca_file=cluster.ca_file))
+                except UnreadableReferenceError as error:
+                    table = f"clusters.{name}" if name else "vault"
+                    raise ConfigError((Mistake(str(self.settings.file), table, "", str(error)),)) from None
                 self.stores[name] = connect(cluster, wire, self.clock, self._local)
                 self._stack.push_async_callback(self.stores[name].aclose)
 
-    def _wire(self, deadline: timedelta, keepalive: timedelta, ca_file: Path | None) -> Wire:
-        wire = Wire(deadline=deadline, keepalive=keepalive, ca_file=ca_file)
+    def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL) -> Channels:
+        wire = Channels(deadline=deadline, keepalive=keepalive, clock=self.clock, usual=usual)
         self._stack.push_async_callback(wire.aclose)
         return wire
 

@@ -18,7 +18,6 @@ import socket
 import ssl
 from contextvars import ContextVar
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -27,9 +26,10 @@ from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 import refresher
+from refresher import tls
 from refresher.core.address import is_forbidden
-from refresher.core.errors import ConfigError, Mistake, TransportError
-from refresher.core.model import HttpRequest, HttpResponse
+from refresher.core.errors import TransportError
+from refresher.core.model import Channel, HttpRequest, HttpResponse
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a body that are read, the cap of a token reply."""
@@ -53,6 +53,7 @@ WHY: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch), "TLS: certificate not trusted"),
     ((ssl.SSLError, aiohttp.ClientSSLError), "TLS: no handshake"),
     ((aiohttp.ClientConnectorDNSError, socket.gaierror), "name not found"),
+    ((aiohttp.ClientHttpProxyError,), "the proxy refuses to connect there"),
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), "not an http or https URL"),
     ((httpx.InvalidURL, httpx.UnsupportedProtocol), "not an http or https URL"),
     ((ConnectionRefusedError,), "connection refused"),
@@ -66,6 +67,9 @@ WHY: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((aiohttp.ClientConnectionError, httpx.NetworkError, OSError), "connection failed"),
     ((Exception,), "the request failed"),
 )
+
+
+REFUSED: Final = "TLS: the server refuses the handshake, or the client's certificate"
 
 
 class _Progress:
@@ -85,7 +89,8 @@ class Wire:
 
     `deadline` spans the whole exchange: name, connection, TLS, request, the last byte of the reply. `keepalive`:
     how long an idle connection is kept; zero closes each after its reply, so that no request meets a dead one.
-    `ca_file`: PEM certificates to trust instead of the system's. Raises ConfigError when they can't be read.
+    `channel`: whom to trust, the client's certificate, the proxy. Raises UnreadableReferenceError when one of its files
+    can't be used. Through a proxy it speaks https alone, so that the proxy sees nothing but the host.
     """
 
     def __init__(
@@ -94,16 +99,19 @@ class Wire:
         deadline: timedelta,
         keepalive: timedelta,
         max_body: int = MAX_BODY,
-        ca_file: Path | None = None,
+        channel: Channel | None = None,
         connections: int = 100,
     ) -> None:
         self._deadline = deadline.total_seconds()
         self._keepalive = keepalive.total_seconds()
         self._max_body = max_body
-        self._tls = _tls_context(ca_file, ca_file and _stamp(ca_file))
+        channel = channel or Channel()
+        self._tls = tls.context(channel)
         self._connections = connections
+        proxy = httpx.Proxy(channel.proxy) if channel.proxy else None
+        self._tunnels = proxy is not None
         self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(verify=self._tls, trust_env=False, client=self._session),
+            transport=AiohttpTransport(verify=self._tls, trust_env=False, client=self._session, proxy=proxy),
             headers=(*_HEADERS, ("connection", "keep-alive" if keepalive else "close")),
             cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=())),
             follow_redirects=False,
@@ -117,7 +125,7 @@ class Wire:
         token = _progress.set(progress)
         limit = asyncio.timeout(self._deadline)
         try:
-            _check_headers(request)
+            self._check(request)
             async with limit:
                 return await self._exchange(request)
         except TransportError:
@@ -133,6 +141,14 @@ class Wire:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
+
+    def _check(self, request: HttpRequest) -> None:
+        """Refuse what no header may hold before a library does so, quoting it, and what a proxy would read."""
+        for name, value in request.headers:
+            if not all(text.isascii() and text.isprintable() for text in (name, value)):
+                raise TransportError("transport", "a header holds a character that no header may hold", sent=False)
+        if self._tunnels and not request.url.lower().startswith("https:"):
+            raise TransportError("transport", "not an https URL, which a proxy would read", sent=False)
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
         stream = self._client.stream(request.method, request.url, headers=request.headers, content=request.body or None)
@@ -176,6 +192,9 @@ def why_of(error: BaseException) -> str:
     chain = [error]
     while (cause := chain[-1].__cause__) is not None and cause not in chain:
         chain.append(cause)
+    reasons = (getattr(link, "reason", "") for link in chain if isinstance(link, ssl.SSLError))
+    if any("_ALERT_" in str(reason) for reason in reasons):  # OpenSSL's name for what the server said
+        return REFUSED
     return next(why for kinds, why in WHY if any(isinstance(link, kinds) for link in chain))
 
 
@@ -209,40 +228,6 @@ async def _note_connection(_session: object, _context: object, _params: object) 
     _progress.get().connected = True
 
 
-def _check_headers(request: HttpRequest) -> None:
-    """Refuse what no header may hold before a library does so, quoting it."""
-    for name, value in request.headers:
-        if not all(text.isascii() and text.isprintable() for text in (name, value)):
-            raise TransportError("transport", "a header holds a character that no header may hold", sent=False)
-
-
 def _declared_length(reply: httpx.Response) -> int:
     declared = reply.headers.get("content-length", "")
     return int(declared) if declared.isdecimal() else 0
-
-
-def _stamp(path: Path) -> int:
-    """Return the file's time of change, so that a renewed file makes a new context (0: there is none)."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
-@functools.lru_cache(maxsize=16)
-def _tls_context(ca_file: Path | None, _stamped: int | None) -> ssl.SSLContext:
-    """Make the context that all wires with the same trust share: making one costs as much as a hundred requests.
-
-    Not `ssl.create_default_context`: that one writes a key log where SSLKEYLOGFILE says.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is None:
-        context.load_default_certs()
-        return context
-    try:
-        context.load_verify_locations(ca_file)
-    except OSError:
-        message = "cannot be read as certificates in PEM form; mend ca_file or the file's mode"
-        raise ConfigError((Mistake(file=str(ca_file), table="", key="", message=message),)) from None
-    return context

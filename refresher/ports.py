@@ -29,7 +29,10 @@ class Http(Protocol):
     """The wire: one request, one total deadline, one size limit, no redirect, no proxy from the environment."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send `request` and return the reply whatever its status; raise TransportError when there is none."""
+        """Send `request` and return the reply whatever its status; raise TransportError when there is none.
+
+        Raises UnreadableReferenceError, and sends nothing, when a file of the request's channel can't be used.
+        """
 
 
 class SecretStore(Protocol):

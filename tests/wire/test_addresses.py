@@ -1,13 +1,12 @@
-"""No connection goes where no request may go, whatever name led there; and TLS trusts whom it is told to."""
+"""No connection goes where no request may go, whatever name led there."""
 
 import socket
-import ssl
 
 import pytest
 
-from refresher.core.errors import ConfigError, TransportError
+from refresher.core.errors import TransportError
 from refresher.core.model import HttpRequest
-from tests.fakes.peer import peer, server_tls
+from tests.fakes.peer import peer
 
 METADATA = "169.254.169.254"
 
@@ -74,68 +73,3 @@ async def test_a_name_that_nobody_knows(wired, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
     assert await why(wired(), "http://id.example.com/token") == ("name not found", False)
-
-
-async def test_a_certificate_of_the_file_is_trusted(wired, tmp_path):
-    tls, ca_file = server_tls(tmp_path)
-    async with peer(tls=tls) as server:
-        reply = await wired(ca_file=ca_file).send(HttpRequest(url=server.url(scheme="https")))
-
-    assert reply.status == 200
-
-
-async def test_an_unknown_certificate_gets_no_request(wired, tmp_path):
-    tls, _ = server_tls(tmp_path)
-    async with peer(tls=tls) as server:
-        assert await why(wired(), server.url(scheme="https")) == ("TLS: certificate not trusted", False)
-
-    assert server.requests == []
-
-
-async def test_a_certificate_for_another_host_gets_no_request(wired, tmp_path):
-    tls, ca_file = server_tls(tmp_path, host="127.0.0.2")
-    async with peer(tls=tls) as server:
-        wire = wired(ca_file=ca_file)
-        assert await why(wire, server.url(scheme="https")) == ("TLS: certificate not trusted", False)
-
-    assert server.requests == []
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # naming TLS 1.1 warns: it is what is tested
-async def test_tls_before_1_2_gets_no_request(wired, tmp_path):
-    tls, ca_file = server_tls(tmp_path)
-    tls.set_ciphers("DEFAULT@SECLEVEL=0")
-    tls.minimum_version = tls.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with peer(tls=tls) as server:
-        wire = wired(ca_file=ca_file)
-        assert (await why(wire, server.url(scheme="https")))[1] is False
-
-    assert server.requests == []
-    assert (wire._tls.minimum_version, wire._tls.keylog_filename) == (ssl.TLSVersion.TLSv1_2, None)
-
-
-async def test_a_server_without_tls_gets_no_request(wired):
-    async with peer() as server:
-        assert (await why(wired(), server.url(scheme="https")))[1] is False
-
-    assert server.requests == []
-
-
-async def test_a_renewed_ca_file_is_trusted_by_the_next_wire(wired, tmp_path):
-    _, ca_file = server_tls(tmp_path)
-    wired(ca_file=ca_file)
-    tls, ca_file = server_tls(tmp_path)
-    async with peer(tls=tls) as server:
-        reply = await wired(ca_file=ca_file).send(HttpRequest(url=server.url(scheme="https")))
-
-    assert reply.status == 200
-
-
-@pytest.mark.parametrize("text", [None, "not a certificate"])
-def test_a_ca_file_that_is_none_is_a_mistake_of_the_config(wired, tmp_path, text):
-    ca_file = tmp_path / "ca.pem"
-    if text is not None:
-        ca_file.write_text(text)
-
-    with pytest.raises(ConfigError, match="cannot be read as certificates"):
-        wired(ca_file=ca_file)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from refresher import http
+from refresher import tls
 from refresher.core.errors import TransportError
 from refresher.core.model import HttpRequest
 from tests.fakes.peer import OK, listening, peer
@@ -67,7 +67,7 @@ async def test_nothing_of_the_environment_steers_it(wired, monkeypatch, tmp_path
         netrc.write_text("machine 127.0.0.1 login trapped password trapped\n")
         monkeypatch.setenv("NETRC", str(netrc))
         monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-        http._tls_context.cache_clear()  # one that was made before the trap stood proves nothing
+        tls._context.cache_clear()  # one that was made before the trap stood proves nothing
         await wired().send(HttpRequest(url=server.url()))
 
     assert trap.connections == 0
