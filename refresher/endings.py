@@ -5,12 +5,18 @@ from datetime import timedelta
 
 from refresher.charge import Charge, Identity
 from refresher.core import backoff, outcome, policy
-from refresher.core.errors import StoreError, StoreRefusedError, StoreUnavailableError, UnreadableReferenceError
+from refresher.core.errors import (
+    AwaitedSecretError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+    UnreadableReferenceError,
+)
 from refresher.core.events import Event, Field
 from refresher.core.job import GrantName
 from refresher.core.model import Rejected
 from refresher.core.outcome import Outcome, OutcomeName
-from refresher.exchange import Asked
+from refresher.exchange import Asked, ClientSecret
 from refresher.ports import Clock, Sink
 
 
@@ -21,6 +27,7 @@ class Walk:
     began: float
     reason: str = ""
     grant: GrantName | None = None
+    client_secret: ClientSecret = ""
     before: tuple[int | None, ...] = ()
     unkept: str = ""  # why a refresh token that nobody uses could not be kept
 
@@ -71,7 +78,7 @@ class Endings:
         return ended
 
     def store_failed(self, charge: Charge, walk: Walk, error: StoreError | UnreadableReferenceError) -> Outcome:
-        code, status = (error.code, error.status) if isinstance(error, StoreError) else ("secret_unreadable", 0)
+        code, status = error.code, error.status if isinstance(error, StoreError) else 0
         before = after = charge.trouble
         away = isinstance(error, StoreUnavailableError)
         if after is None or after.kind == "outage" or not away:
@@ -82,7 +89,7 @@ class Endings:
                 before=before,
                 now=charge.now(self._clock),
                 holder=self._identity.holder,
-                refused=isinstance(error, StoreRefusedError | UnreadableReferenceError),
+                refused=_lasts(error),
                 away=away,
             )
         ended = self.end(charge, walk, "store_failed", walk.reason, error=code)
@@ -108,6 +115,8 @@ class Endings:
         details: dict[str, Field] = {"provider": charge.job.provider, "attempt": charge.attempts}
         if walk.grant is not None:
             details["grant"] = walk.grant
+        if walk.client_secret:
+            details["client_secret"] = walk.client_secret
         if walk.before and walk.before[0] is not None:
             details["version_before"] = walk.before[0]
         if walk.unkept:
@@ -117,3 +126,8 @@ class Endings:
     def tell(self, events: tuple[Event, ...]) -> None:
         for event in events:
             self._sink.tell(event)
+
+
+def _lasts(error: StoreError | UnreadableReferenceError) -> bool:
+    """Whether a person must mend it, so that there is no hurry to try again."""
+    return isinstance(error, StoreRefusedError | UnreadableReferenceError) and not isinstance(error, AwaitedSecretError)

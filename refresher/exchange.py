@@ -1,27 +1,35 @@
 """Prove, exchange, judge: the part of the walk that speaks with the provider."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from secrets import token_urlsafe
+from typing import Literal, TypeAlias
 
 from refresher.charge import Charge, Identity, asked_for
 from refresher.core import backoff
-from refresher.core.errors import StoreRefusedError, TransportError
+from refresher.core.errors import AwaitedSecretError, StoreRefusedError, TransportError, UnreadableReferenceError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.job import GrantName, Job
 from refresher.core.model import Granted, Rejected
 from refresher.core.secret import Secret
 from refresher.ports import Clock, Http, References, SecretStore
-from refresher.providers import build, explain, has_special_characters, interpret, unanswered
+from refresher.providers import build, explain, has_special_characters, interpret, refuses_client, unanswered
+
+ClientSecret: TypeAlias = Literal["", "next"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What came of asking: the grant that was used last, the verdict, and which credential it was about."""
+    """What came of asking: the grant that was used last, the verdict, and which credential it was about.
+
+    `client_secret`: `next` where the first was refused and the job's next one was not.
+    """
 
     grant: GrantName
     verdict: Granted | Rejected
     credential: str
     why: str = ""  # what a refusal means at this provider, for a person
+    client_secret: ClientSecret = ""
 
 
 class Exchange:
@@ -60,8 +68,9 @@ class Exchange:
                 await self._stores[place.cluster].prove(place)
         grant: GrantName = job.grant
         verdict: Granted | Rejected = Rejected(kind="permanent", error="no_refresh_token")
+        which: ClientSecret = ""
         for grant, refresh_token in self._grants(charge, secrets):
-            verdict = await self._send(job, grant, secrets, refresh_token)
+            verdict, which = await self._try(job, grant, secrets, refresh_token)
             issued = verdict.token if isinstance(verdict, Granted) else verdict
             charge.unkept = issued.refresh_token or charge.unkept
             if isinstance(verdict, Granted) or verdict.kind != "permanent":
@@ -69,25 +78,34 @@ class Exchange:
             if refresh_token is not None and backoff.spends_itself(grant, verdict):
                 charge.refused = fingerprint(self._key, refresh_token)
         why = "" if isinstance(verdict, Granted) else _why(job, verdict, secrets.get("client_secret"))
-        return Asked(grant=grant, verdict=verdict, credential=self._credential(job, secrets), why=why)
+        credential = self._credential(job, secrets)
+        return Asked(grant=grant, verdict=verdict, credential=credential, why=why, client_secret=which)
+
+    async def _try(
+        self, job: Job, grant: GrantName, secrets: Mapping[str, Secret], refresh_token: Secret | None
+    ) -> tuple[Granted | Rejected, ClientSecret]:
+        """Ask once; and once more with the next client secret where the first is refused, which spends no grant."""
+        verdict = await self._send(job, grant, secrets, refresh_token)
+        if "next_client_secret" not in secrets or isinstance(verdict, Granted) or not refuses_client(verdict):
+            return verdict, ""
+        job = replace(job, client_secret=job.shape.next_client_secret)
+        verdict = await self._send(
+            job, grant, {**secrets, "client_secret": secrets["next_client_secret"]}, refresh_token
+        )
+        taken = isinstance(verdict, Granted) or (verdict.kind == "permanent" and not refuses_client(verdict))
+        return verdict, "next" if taken else ""
 
     async def _send(
         self, job: Job, grant: GrantName, secrets: Mapping[str, Secret], refresh_token: Secret | None
     ) -> Granted | Rejected:
-        request = build(
-            job,
-            grant,
-            client_secret=secrets.get("client_secret"),
-            password=secrets.get("password"),
-            refresh_token=refresh_token,
-        )
+        carried = {**secrets, **({} if refresh_token is None else {"refresh_token": refresh_token})}
         sent_at = self._clock.now()
+        request = build(job, grant, carried, now=sent_at, nonce=token_urlsafe())
         try:
             response = await self._http.send(request)
         except TransportError as error:
             return unanswered(error)
-        carried = [*secrets.values(), *([refresh_token] if refresh_token is not None else [])]
-        return interpret(response, job, sent_at=sent_at, sent_refresh_token=refresh_token, secrets=carried)
+        return interpret(response, job, sent_at=sent_at, sent_refresh_token=refresh_token, secrets=carried.values())
 
     def _grants(self, charge: Charge, secrets: Mapping[str, Secret]) -> Iterator[tuple[GrantName, Secret | None]]:
         """A refresh grants what was granted before: where something else is asked for, the full grant alone will do."""
@@ -101,7 +119,13 @@ class Exchange:
             yield job.grant, None
 
     async def _secrets(self, job: Job) -> Mapping[str, Secret]:
-        return await self._references.resolve(job.references())
+        try:
+            return await self._references.resolve(job.references())
+        except UnreadableReferenceError as error:
+            subject = job.shape.subject_token
+            if subject is None or subject.kind != "vault" or error.reference != str(subject):
+                raise
+            raise AwaitedSecretError(error.reference, error.why) from None
 
     def _credential(self, job: Job, secrets: Mapping[str, Secret]) -> str:
         texts = (f"{name}={secrets[name].reveal()}" for name in sorted(secrets))

@@ -129,7 +129,7 @@ class Rotation:
             return self._endings.unrotated(charge, walk, verdict)
         walk.reason = "config_changed" if charge.changed else verdict.reason
         asked = await self._exchange.ask(charge)
-        walk.grant = asked.grant
+        walk.grant, walk.client_secret = asked.grant, asked.client_secret
         if isinstance(asked.verdict, Rejected):
             ended = self._endings.rejected(charge, walk, asked, asked.verdict)
             await self._keep(charge, walk)

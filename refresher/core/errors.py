@@ -3,6 +3,7 @@
     RefresherError
     |-- ConfigError               the person who wrote jobs.toml mends it (exit 78)
     |-- UnreadableReferenceError  a secret reference cannot be read now
+    |   `-- AwaitedSecretError    another job has yet to write what it points to: soon
     |-- TransportError            the wire, or a program, gave no whole reply: try again
     `-- StoreError                Vault
         |-- StoreUnavailableError    down, sealed, throttled, failing over: try again
@@ -45,10 +46,18 @@ class ConfigError(RefresherError):
 class UnreadableReferenceError(RefresherError):
     """A secret reference (`vault:`, `file:`, `credential:`, `env:`) that cannot be read now."""
 
+    code = "secret_unreadable"
+
     def __init__(self, reference: str, why: str) -> None:
         super().__init__(f"{reference}: {why}")
         self.reference = reference
         self.why = why
+
+
+class AwaitedSecretError(UnreadableReferenceError):
+    """A token to exchange that is not in Vault yet: the job that writes it has not come to it."""
+
+    code = "secret_awaited"
 
 
 class TransportError(RefresherError):

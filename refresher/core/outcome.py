@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from refresher.core.backoff import MALFORMED_ALERT
+from refresher.core.errors import AwaitedSecretError
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.job import Job
 from refresher.core.model import Location
@@ -138,7 +139,9 @@ def foreign_change(job: str, place: Location, held: Held) -> Event:
 def _alert(outcome: Outcome, before: Trouble | None, after: Trouble) -> tuple[EventName, Level]:
     same = before is not None and (before.kind, before.error) == (after.kind, after.error)
     if outcome.outcome == "store_failed":
-        return "store_failed", "debug" if same or outcome.store_down else "error"
+        if same or outcome.store_down:
+            return "store_failed", "debug"
+        return "store_failed", "warning" if outcome.error == AwaitedSecretError.code else "error"
     if after.kind == "permanent":
         known = same and before is not None and before.credential == after.credential  # another one refused is news
         return ("rotation_rejected", "debug") if known else ("latched", "error")

@@ -13,11 +13,11 @@ import pytest
 from refresher import config
 from refresher.core.job import GrantName, Job
 from refresher.core.model import Granted, HttpResponse, Rejected
-from refresher.core.secret import Secret
 from refresher.demo import practice, stage
 from refresher.demo.practice import Client, Vendor
-from refresher.providers import build, interpret
+from refresher.providers import interpret
 from tests.fakes.clock import VirtualClock
+from tests.providers.requests import request_of
 
 LIFETIME = timedelta(seconds=12)
 
@@ -34,7 +34,7 @@ class Desk:
     def ask(self, grant: GrantName, **secrets: str) -> Granted | Rejected:
         """Send what refresher would send and return what it makes of the answer."""
         given = {"client_secret": self.client.secret, "password": self.client.password} | secrets
-        request = build(self.job, grant, **{name: Secret(text) for name, text in given.items()})
+        request = request_of(self.job, grant, **given)
         sent = {name.lower(): value for name, value in request.headers}
         response = self.vendor.answer(sent.get("authorization", ""), form(request.body))
         headers = tuple((name.lower(), value) for name, value in response.headers.items())

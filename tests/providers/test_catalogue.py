@@ -9,9 +9,10 @@ import pytest
 
 from refresher.core.model import Rejected
 from refresher.core.secret import Secret
-from refresher.providers import Provider, build, catalogue, example, explain, interpret
+from refresher.providers import Provider, catalogue, example, explain, interpret
 from tests.core.builders import a_job
 from tests.providers.replies import SENT, reply
+from tests.providers.requests import request_of
 
 ROWS = list(catalogue().values())
 FORBIDDEN = {"error": "Forbidden", "errorDescription": "permission denied"}
@@ -77,7 +78,7 @@ def test_semansys_follows_its_page():
     assert row.environments == {"pre": "https://oidc-pre.semansys.com"}
     assert (row.environment, row.refreshes, row.lifetime) == (None, True, timedelta(hours=1))
     job = job_of(row, row.environments["pre"] + row.token_path, username="api@acme.example")
-    request = build(job, "password", client_secret=Secret("s"), password=Secret("p"))
+    request = request_of(job, "password", client_secret="s", password="p")
     assert request.url == "https://oidc-pre.semansys.com/connect/token"
     assert request.body == b"grant_type=password&username=api%40acme.example&password=p&client_id=acme&client_secret=s"
     body = {
@@ -104,7 +105,7 @@ def test_smartdocumentor_follows_its_page():
     row = catalogue()["smartdocumentor"]
     assert (row.environment, row.revokes_previous, row.lifetime) == ("cloud", False, timedelta(hours=1))
     job = job_of(row, row.environments["cloud"] + row.token_path)
-    request = build(job, "client_credentials", client_secret=Secret("s"))
+    request = request_of(job, "client_credentials", client_secret="s")
     assert request.url == "https://cloud.smartdocumentor.net/connect/token"
     assert parse_qs(request.body.decode()) == {
         "grant_type": ["client_credentials"],
@@ -122,7 +123,7 @@ def test_screening_eagle_follows_its_page():
     assert (row.base_url_required, row.environments, row.refreshes) == (True, {}, False)
     assert row.lifetime == timedelta(seconds=604_800)
     job = job_of(row, "https://eagle.example" + row.token_path, keep=("id_token",))
-    request = build(job, "client_credentials", client_secret=Secret("s:é"))
+    request = request_of(job, "client_credentials", client_secret="s:é")
     assert request.url == "https://eagle.example/api/id/v1/auth/token"
     assert request.body == b"grant_type=client_credentials&scope=openid%20email%20profile%20inspect"
     assert dict(request.headers)["Authorization"] == "Basic YWNtZTpzOsOp"
