@@ -25,7 +25,8 @@ class Provider:
     Where the token endpoint is: `token_url`, whole; or `token_path` behind one of `environments` (base URLs by name;
     `environment` is the one meant when a job names none); or, with `base_url_required`, behind a host that the job
     brings; without any, the job brings it all. A `{name}` in an address or in `params` is one of `vars`, which a job
-    must give; their values here are examples.
+    must give; their values here are examples, as are those of `required`: keys of a job that are not always needed, but
+    here.
 
     `grant` is the usual one, None where the job has to say; `grants` all that the vendor offers a program, () where
     nobody says. `client_auth` is `basic` where nobody says otherwise: RFC 6749 section 2.3.1 demands it of every
@@ -49,6 +50,7 @@ class Provider:
     environment: str | None = None
     base_url_required: bool = False
     vars: Mapping[str, str] = field(default_factory=dict)
+    required: Mapping[str, str] = field(default_factory=dict)
     grant: GrantName | None = None
     grants: tuple[GrantName, ...] = ()
     client_auth: ClientAuth = "basic"
@@ -76,9 +78,9 @@ class Provider:
 @functools.cache
 def catalogue() -> Mapping[str, Provider]:
     """Return every known provider by its name, in alphabetical order. Read once. Raises row.BadRowError."""
-    files = sorted((resources.files(__package__) / "data").iterdir(), key=lambda file: file.name)
-    names = {file: file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")}
-    rows = {name: Provider(name=name, **row.read(name, file.read_text("utf-8"))) for file, name in names.items()}
+    files = (resources.files(__package__) / "data").iterdir()
+    named = {file.name.removesuffix(".toml"): file for file in files if file.name.endswith(".toml")}
+    rows = {name: Provider(name=name, **row.read(name, named[name].read_text("utf-8"))) for name in sorted(named)}
     return MappingProxyType(rows)
 
 
@@ -89,26 +91,43 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 def example(provider: Provider) -> str:
     """Return a table of jobs.toml to paste; what stands in it as an example has to be replaced."""
-    name = provider.name
-    keys = {"provider": name}
-    if provider.base_url_required:
-        keys["base_url"] = f"https://{name}.example.com"
-    elif provider.token_path is None and provider.token_url is None:
-        keys["token_url"] = f"https://{name}.example.com/oauth/token"
-    elif provider.environments and provider.environment is None:
-        keys["environment"] = next(iter(provider.environments))
-    if provider.grant is None:
-        keys |= {"grant": "client_credentials", "client_auth": provider.client_auth}
+    name, grant = provider.name, provider.grant or "client_credentials"
     secrets = f"vault:secret/clients/{name}"
-    keys |= {"client_id": "your-client-id", "client_secret": f"{secrets}#client_secret"}
-    if provider.grant == "password":
-        keys |= {"username": "api@example.com", "password": f"{secrets}#password"}
-    if provider.grant == "refresh_token":
-        keys["refresh_token"] = f"{secrets}#refresh_token"
-    keys["path"] = f"tokens/{name}"
-    lines = [f"# {provider.title}: {provider.docs}", f"[jobs.{name}]"]
-    lines += [f'{key} = "{value}"' for key, value in keys.items()]
+    keys: dict[str, str | Mapping[str, str]] = {"provider": name, **_address(provider)}
     if provider.vars:
-        pairs = ", ".join(f'{key} = "{value}"' for key, value in provider.vars.items())
-        lines.insert(3, f"vars = {{ {pairs} }}")
-    return "\n".join(lines) + "\n"
+        keys["vars"] = provider.vars
+    if provider.grant is None:
+        keys |= {"grant": grant, "client_auth": provider.client_auth}
+    if provider.dialect != "google_service_account":  # its key file says who it is
+        keys["client_id"] = "your-client-id"
+    if provider.client_auth in ("basic", "basic_raw", "post"):
+        keys["client_secret"] = f"{secrets}#client_secret"
+    match grant:
+        case "password":
+            keys |= {"username": "api@example.com", "password": f"{secrets}#password"}
+        case "refresh_token":
+            keys["refresh_token"] = f"{secrets}#refresh_token"
+        case "jwt_bearer":
+            keys["assertion"] = {"key": f"{secrets}#key"}
+        case "client_credentials" | "token_exchange":
+            pass
+    keys |= {**provider.required, "path": f"tokens/{name}"}
+    lines = [f"# {provider.title}: {provider.docs}", f"[jobs.{name}]"]
+    return "\n".join([*lines, *(f"{key} = {_toml(value)}" for key, value in keys.items())]) + "\n"
+
+
+def _address(provider: Provider) -> dict[str, str]:
+    """Return what a job has to say of the token endpoint's place."""
+    if provider.base_url_required:
+        return {"base_url": f"https://{provider.name}.example.com"}
+    if provider.token_path is None and provider.token_url is None:
+        return {"token_url": f"https://{provider.name}.example.com/oauth/token"}
+    if provider.environments and provider.environment is None:
+        return {"environment": next(iter(provider.environments))}
+    return {}
+
+
+def _toml(value: str | Mapping[str, str]) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    return "{ " + ", ".join(f'{key} = "{text}"' for key, text in value.items()) + " }"

@@ -145,6 +145,7 @@ READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "environment": _text,
     "base_url_required": _flag,
     "vars": _table,
+    "required": _table,
     "grant": _one_of(*GRANTS),
     "grants": _grants,
     "client_auth": _one_of(*CLIENT_AUTHS),
