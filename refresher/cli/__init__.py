@@ -15,6 +15,7 @@ VERBS = {
     "check": "Find every mistake of jobs.toml at once; needs no secret.",
     "plan": "When each job comes due, and why.",
     "status": "Each job's state, expiry, next rotation and last outcome.",
+    "authorize": "First consent, or an existing refresh token: stored and proven at once.",
     "providers": "The catalogue of providers, and a job to paste for each.",
     "init": "Write a commented jobs.toml to start from.",
     "schema": "Print the JSON schema of jobs.toml, for editors.",

@@ -6,7 +6,7 @@ import harness from './harness.cjs';
 
 export { errors };
 const REFRESH_TTL_S = 30 * 86400;
-const METHODS = { basic: 'client_secret_basic', post: 'client_secret_post' };
+const METHODS = { basic: 'client_secret_basic', post: 'client_secret_post', none: 'none' };
 
 // The library's own store drops the oldest of 1000 entries; a test over hours must not lose a live token that way.
 class Store {
@@ -15,6 +15,8 @@ class Store {
   static world;
 
   static grants;
+
+  static metadata;
 
   constructor(model) {
     this.model = model;
@@ -56,6 +58,7 @@ function client(id) {
     redirect_uris: [],
     response_types: [],
     scope: known.scope,
+    ...Store.metadata,
   };
 }
 
@@ -91,10 +94,11 @@ export async function issue(provider, ctx, { accountId, gty, resource, resourceS
 }
 
 // `manner(provider, world, jwks)` registers grants and returns {accepts, failure, before?, finish?}; before(req) may
-// change the request, finish(ctx) the answer.
-export function run({ path, grants, configuration, manner }) {
+// change the request, finish(ctx) the answer. `metadata` is what all clients have besides.
+export function run({ path, grants, configuration, manner, metadata = {} }) {
   return harness.serve(path, async (origin, world) => {
-    Object.assign(Store, { world, grants });
+    Object.assign(Store, { world, grants, metadata });
+    const { ttl, ...more } = configuration(world);
     const { privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const key = { ...privateKey.export({ format: 'jwk' }), use: 'sig', kid: 'test', alg: 'ES256' };
     const lifetime = (ctx, token, owner) => world.lifetime(owner.clientId);
@@ -105,8 +109,8 @@ export function run({ path, grants, configuration, manner }) {
       findAccount: async (ctx, sub) => ({ accountId: sub, claims: async () => ({ sub, email: `${sub}@example.org`, name: sub }) }),
       jwks: { keys: [key] },
       rotateRefreshToken: true,
-      ttl: { AccessToken: lifetime, ClientCredentials: lifetime, IdToken: lifetime, Grant: REFRESH_TTL_S, RefreshToken: REFRESH_TTL_S },
-      ...configuration(world),
+      ttl: { AccessToken: lifetime, ClientCredentials: lifetime, IdToken: lifetime, Grant: REFRESH_TTL_S, RefreshToken: REFRESH_TTL_S, ...ttl },
+      ...more,
     });
     const { accepts, failure, before, finish } = manner(provider, world, { origin, key });
     if (finish) provider.use(async (ctx, next) => { await next(); finish(ctx); });

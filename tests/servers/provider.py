@@ -48,6 +48,9 @@ KINDS = {
         user=False,
     ),
     "oidc_provider": Kind(program="oidc_provider.mjs", token_path="/token", client_auth="basic", scope="read write"),
+    "oidc_consent": Kind(
+        program="oidc_consent.mjs", token_path="/token", client_auth="basic", scope="openid offline_access read"
+    ),
     "oauth2": Kind(program="oauth2.py", token_path="/token", client_auth="post", scope="read write"),
     "node_oauth2": Kind(program="node_oauth2.cjs", token_path="/token", client_auth="basic_raw", scope="read write"),
 }

@@ -66,6 +66,12 @@ def oidc_provider(provider_pool: Callable[[str], Provider]) -> Provider:
 
 
 @pytest.fixture
+def oidc_consent(provider_pool: Callable[[str], Provider]) -> Provider:
+    """oidc-provider with pages for login and consent: device code, and authorization code with PKCE."""
+    return provider_pool("oidc_consent")
+
+
+@pytest.fixture
 def oauth2(provider_pool: Callable[[str], Provider]) -> Provider:
     """django-oauth-toolkit as any OAuth 2.0 server: `post` or `basic`."""
     return provider_pool("oauth2")

@@ -1,0 +1,197 @@
+"""The two ways to ask, against a scripted provider: what is sent and when, and what ends the asking."""
+
+import asyncio
+import signal
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from refresher.consent import Ask, BrowserPrompt, DevicePrompt, InterruptedWaitError, Interruption
+from refresher.core.job import Consent, Shape
+from refresher.core.model import Granted, Rejected
+from refresher.core.secret import Secret
+from refresher.providers.consent import challenge
+from tests.core.builders import a_job
+from tests.fakes.clock import START, VirtualClock
+from tests.fakes.http import ScriptedHttp, answer, lost
+
+DEVICE = Consent(flow="device_code", url="https://id.example.com/device")
+BROWSER = Consent(flow="authorization_code", url="https://id.example.com/authorize")
+JOB = a_job(client_auth="none", grant="refresh_token")
+CODES = {"device_code": "the-device-code", "user_code": "WDJB-MJHT", "verification_uri": "https://id.example.com/d"}
+OFFERED = answer(200, CODES | {"expires_in": 60, "interval": 5})
+TOKEN = answer(200, {"access_token": "AT", "refresh_token": "RT", "token_type": "Bearer", "expires_in": 3600})
+PENDING = answer(400, {"error": "authorization_pending"})
+SLOW = answer(400, {"error": "slow_down"})
+
+
+class Patience(Interruption):
+    """Pauses let the virtual clock pass, and are remembered; an answer is waited for in real time."""
+
+    def __init__(self, clock: VirtualClock, *, ends: int = 1000) -> None:
+        super().__init__()
+        self.clock = clock
+        self.ends = ends
+        self.pauses: list[float] = []
+
+    async def pause(self, span: timedelta) -> None:
+        if len(self.pauses) == self.ends:
+            raise InterruptedWaitError(signal.SIGINT)
+        self.pauses.append(span.total_seconds())
+        await self.clock.advance(span)
+
+
+class Scene:
+    """A provider that answers `steps`, a person who sees `prompts`."""
+
+    def __init__(self, *steps, ends: int = 1000) -> None:
+        self.clock = VirtualClock()
+        self.http = ScriptedHttp(*steps)
+        self.patience = Patience(self.clock, ends=ends)
+        self.prompts: list[DevicePrompt | BrowserPrompt] = []
+        self.shown = asyncio.Event()
+        self.ask = Ask(http=self.http, clock=self.clock, interruption=self.patience, show=self.show)
+
+    def show(self, prompt) -> None:
+        self.prompts.append(prompt)
+        self.shown.set()
+
+    def forms(self) -> list[dict[str, str]]:
+        return [dict(parse_qsl(request.body.decode())) for request in self.http.requests]
+
+
+async def test_a_device_code_is_polled_for_at_its_pace_until_somebody_consents():
+    scene = Scene(OFFERED, PENDING, SLOW, PENDING, TOKEN)
+    verdict = await scene.ask.consent(JOB, DEVICE, {})
+    assert isinstance(verdict, Granted)
+    assert verdict.token.refresh_token == Secret("RT")
+    assert verdict.token.issued_at == START + timedelta(seconds=30), "when the last poll was sent"
+    assert scene.patience.pauses == [5, 5, 10, 10]
+    until = START + timedelta(seconds=60)
+    assert scene.prompts == [DevicePrompt(uri="https://id.example.com/d", code="WDJB-MJHT", complete="", until=until)]
+    assert [form.get("device_code") for form in scene.forms()] == [None] + ["the-device-code"] * 4
+
+
+async def test_a_server_in_trouble_is_asked_again_and_less_often():
+    scene = Scene(OFFERED, lost(), answer(503, retry_after="12"), TOKEN)
+    assert isinstance(await scene.ask.consent(JOB, DEVICE, {}), Granted)
+    assert scene.patience.pauses == [5, 10, 20]
+
+
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [
+        (answer(400, {"error": "access_denied"}), "access_denied"),
+        (answer(400, {"error": "expired_token"}), "expired_token"),
+        (answer(200, b"<html>"), "body"),
+    ],
+)
+async def test_the_server_s_last_word(last, error):
+    scene = Scene(OFFERED, PENDING, last)
+    verdict = await scene.ask.consent(JOB, DEVICE, {})
+    assert isinstance(verdict, Rejected)
+    assert verdict.error == error
+    assert len(scene.http.requests) == 3
+
+
+async def test_a_code_that_has_run_out_is_not_asked_for_again():
+    scene = Scene(OFFERED, *[PENDING] * 11)
+    verdict = await scene.ask.consent(JOB, DEVICE, {})
+    assert verdict == Rejected(kind="permanent", error="expired_token")
+    assert (sum(scene.patience.pauses), len(scene.http.requests)) == (55, 12)
+
+
+@pytest.mark.parametrize(
+    ("first", "error"),
+    [(lost(), "transport"), (answer(404, b""), "http_404"), (answer(200, {}), "device_code")],
+)
+async def test_no_code_at_all(first, error):
+    scene = Scene(first)
+    verdict = await scene.ask.consent(JOB, DEVICE, {})
+    assert isinstance(verdict, Rejected)
+    assert verdict.error == error
+    assert scene.prompts == []
+
+
+async def test_somebody_who_has_no_patience():
+    scene = Scene(OFFERED, PENDING, ends=1)
+    with pytest.raises(InterruptedWaitError):
+        await scene.ask.consent(JOB, DEVICE, {})
+    assert len(scene.http.requests) == 2
+
+
+async def browse(scene: Scene, **changed: str) -> bytes:
+    """Come back from the consent page, with a code and whatever it was sent along with unless `changed`."""
+    await scene.shown.wait()
+    prompt = scene.prompts[-1]
+    words = dict(parse_qsl(urlsplit(prompt.url).query))
+    back = urlencode({"code": "the-code", "state": words["state"]} | changed)
+    reader, writer = await asyncio.open_connection("127.0.0.1", prompt.port)
+    writer.write(f"GET /callback?{back} HTTP/1.1\r\n\r\n".encode())
+    page = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return page
+
+
+async def test_a_browser_brings_a_code_that_is_redeemed_with_the_verifier_of_this_question():
+    scene = Scene(TOKEN)
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(scene.ask.consent(JOB, BROWSER, {}))
+        assert (await browse(scene, state="another")).startswith(b"HTTP/1.1 404")
+        assert scene.http.requests == []
+        assert (await browse(scene)).startswith(b"HTTP/1.1 200")
+    assert isinstance(asking.result(), Granted)
+    (prompt,), (form,) = scene.prompts, scene.forms()
+    words = dict(parse_qsl(urlsplit(prompt.url).query))
+    assert form["code"] == "the-code"
+    assert form["redirect_uri"] == words["redirect_uri"] == f"http://127.0.0.1:{prompt.port}/callback"
+    assert challenge(Secret(form["code_verifier"])) == words["code_challenge"]
+    assert prompt.until == START + timedelta(minutes=5)
+
+
+async def test_every_question_has_a_state_and_a_verifier_of_its_own():
+    scene = Scene(TOKEN, TOKEN)
+    for _ in range(2):
+        scene.shown.clear()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(scene.ask.consent(JOB, BROWSER, {}))
+            await browse(scene)
+    first, second = (dict(parse_qsl(urlsplit(prompt.url).query)) for prompt in scene.prompts)
+    assert first["state"] != second["state"]
+    assert first["code_challenge"] != second["code_challenge"]
+    assert first["state"] not in [form["code_verifier"] for form in scene.forms()]
+
+
+@pytest.mark.parametrize(
+    ("back", "error"),
+    [
+        ({"error": "access_denied"}, "access_denied"),
+        ({"iss": "https://evil.example.com"}, "iss"),
+        ({"code": ""}, "code"),
+    ],
+)
+async def test_a_browser_that_brings_no_code_spends_nothing(back, error):
+    scene = Scene()
+    job = replace(JOB, shape=Shape(issuer="https://id.example.com"))
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(scene.ask.consent(job, BROWSER, {}))
+        await browse(scene, **back)
+    assert asking.result() == Rejected(kind="permanent", error=error)
+    assert scene.http.requests == []
+
+
+async def test_nobody_comes_back(monkeypatch):
+    monkeypatch.setattr("refresher.consent.flow.PATIENCE", timedelta(milliseconds=1))
+    scene = Scene()
+    assert await scene.ask.consent(JOB, BROWSER, {}) == Rejected(kind="permanent", error="timeout")
+
+
+async def test_a_code_whose_answer_is_lost():
+    scene = Scene(lost())
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(scene.ask.consent(JOB, BROWSER, {}))
+        await browse(scene)
+    assert asking.result() == Rejected(kind="transient", error="transport")
