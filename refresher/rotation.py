@@ -16,11 +16,12 @@ from refresher.charge import Charge, Identity
 from refresher.core import outcome, policy, published
 from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError, UnreadableReferenceError
 from refresher.core.fingerprint import fingerprint
-from refresher.core.model import Found, Rejected, Token
+from refresher.core.model import Rejected, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Held
 from refresher.endings import Endings, Walk
 from refresher.exchange import Exchange
+from refresher.look import Look
 from refresher.ports import Calendar, Clock, Http, References, SecretStore, Sink
 
 TRIES: Final = 3  # of one write that others overtake
@@ -40,9 +41,9 @@ class Rotation:
         identity: Identity,
         calendar: Calendar | None = None,
     ) -> None:
-        self._calendar = calendar
         self._exchange = Exchange(http=http, stores=stores, references=references, clock=clock, identity=identity)
         self._endings = Endings(clock=clock, sink=sink, identity=identity)
+        self._look = Look(stores=stores, clock=clock, sink=sink, identity=identity, calendar=calendar)
         self._stores = stores
         self._clock = clock
         self._identity = identity
@@ -79,7 +80,7 @@ class Rotation:
         return ended
 
     async def _observe(self, charge: Charge, walk: Walk) -> Outcome:
-        await self._look(charge)
+        await self._look.at(charge)
         return self._endings.unrotated(charge, walk, self._decide(charge))
 
     async def _save(self, charge: Charge, walk: Walk) -> Outcome:
@@ -88,39 +89,9 @@ class Rotation:
     def _decide(self, charge: Charge, *, force: bool = False) -> policy.Verdict:
         return policy.decide(charge.facts(charge.now(self._clock), self._identity.holder, force=force))
 
-    async def _look(self, charge: Charge) -> None:
-        """Read what stands at the destinations, and the state record where the job has one. Raises StoreError."""
-        job, before, blind = charge.job, charge.held, charge.blind
-        charge.blind = True
-        secrets = [await self._stores[place.cluster].read(place) for place in job.destinations]
-        if job.refreshes or job.grant == "refresh_token":
-            charge.record = published.record_of(await self._stores[job.state.cluster].read(job.state))
-        charge.blind = False
-        charge.held = tuple(published.held_in(secret, job, self._identity.instance) for secret in secrets)
-        charge.versions = tuple(secret.version for secret in secrets)
-        standing = list(zip(job.destinations, secrets, strict=True))
-        charge.known_ours |= {place for place, one in standing if published.owned(one, job, self._identity.instance)}
-        first = secrets[0]
-        if isinstance(first, Found) and "access_token" in first.data:
-            charge.seen = fingerprint(self._identity.key, first.data["access_token"])
-        self._note_calendar(charge)
-        if charge.reckoned is None:
-            charge.reckon(self._clock)
-        if before is not None and before != charge.held:
-            charge.warned = ""
-            self._tell_strangers(charge, before)
-        if blind and charge.trouble is not None and charge.trouble.kind in ("store", "outage"):
-            self._endings.tell(outcome.tell_recovered(job.name, charge.trouble))
-            charge.trouble = None
-
-    def _tell_strangers(self, charge: Charge, before: tuple[Held | None, ...]) -> None:
-        for place, old, new in zip(charge.job.destinations, before, charge.held or (), strict=True):
-            if new is not None and not new.ours and new != old and place in charge.known_ours:
-                self._endings.tell((outcome.foreign_change(charge.job.name, place, new),))
-
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
         if charge.held is None or (charge.job.irreplaceable and not charge.pending):
-            await self._look(charge)
+            await self._look.at(charge)
         if (saved := await self._saved(charge, walk)) is not None:
             return saved
         await self._unlatch(charge)
@@ -147,7 +118,7 @@ class Rotation:
     async def _saved(self, charge: Charge, walk: Walk) -> Outcome | None:
         """Keep and write what an earlier walk could not; None when nothing that lives is in hand."""
         if charge.held is None:
-            await self._look(charge)
+            await self._look.at(charge)
         walk.before = charge.versions
         await self._keep(charge, walk)
         token = charge.unwritten
@@ -222,19 +193,12 @@ class Rotation:
             charge.known_ours |= {place}
         return None
 
-    def _note_calendar(self, charge: Charge) -> None:
-        """Note when the job's calendar comes round after the oldest token that stands was issued."""
-        times = charge.job.times
-        issued = [held.issued_at for held in charge.held or () if held is not None and held.issued_at is not None]
-        if times.schedule and issued and self._calendar is not None:
-            charge.scheduled = self._calendar.after(times.schedule, times.timezone, min(issued))
-
     def _written(self, charge: Charge, walk: Walk, token: Token) -> Outcome:
         seen = fingerprint(self._identity.key, token.access_token)
         charge.unchanged, charge.seen = seen == charge.seen, seen
         charge.fetched_at, charge.unwritten, charge.warned = token.issued_at, None, ""
         charge.hint = None if token.refresh_in is None else token.issued_at + timedelta(seconds=token.refresh_in)
-        self._note_calendar(charge)
+        self._look.note_calendar(charge)
         before, charge.latch, charge.trouble = charge.latch or charge.trouble, None, None
         ended = self._endings.end(charge, walk, "rotated", walk.reason or "unwritten")
         details = self._endings.details(charge, walk) | {"version": charge.versions[0], "fingerprint": seen}
@@ -245,7 +209,7 @@ class Rotation:
 
     async def _overtaken(self, charge: Charge, walk: Walk, token: Token, index: int) -> Outcome | None:
         """Somebody wrote in between. A stranger: honoured. Ours and newer: done. Else None: write again."""
-        await self._look(charge)
+        await self._look.at(charge)
         now = (charge.held or ())[index]
         if now is not None and not now.ours:
             charge.unwritten = None
