@@ -65,7 +65,7 @@ def load(text: Secret, algorithm: str, *, where: str) -> Key:
         why = f"this is not {takes}" + (" in PEM" if takes != _SHARED else "")
     else:
         return key
-    raise UnreadableReferenceError(where, why) from None
+    raise UnreadableReferenceError(where, why)
 
 
 def thumbprints(certificate: Secret, key: Key, *, where: str) -> dict[str, str]:
