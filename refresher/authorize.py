@@ -15,7 +15,6 @@ from typing import Final, Literal, TypeAlias
 from refresher import daemon
 from refresher.charge import Charge
 from refresher.consent import Ask, InterruptedWaitError, Interruption, Prompt
-from refresher.core.errors import StoreRefusedError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.job import Consent, Job
 from refresher.core.model import Reference, Rejected
@@ -78,7 +77,7 @@ class Authorization:
             if (ended := await self._working(charge, held)) is not None:
                 return ended
             self._say(f"{job.name}: the refresh token in {job.state} is refused; a new consent is needed")
-        await self._prove(charge)
+        await self._parts.rotation.prove(charge)
         secrets = await self._parts.references.resolve(charge.job.references())
         verdict = await self._ask.consent(charge.job, consent, secrets)
         if isinstance(verdict, Rejected):
@@ -158,15 +157,6 @@ class Authorization:
                 " it is tried again until it is written; mend Vault, and do not end this"
             )
             await self._parts.clock.sleep(RETRY)
-
-    async def _prove(self, charge: Charge) -> None:
-        """Show that Vault takes what will come, before a person is asked for it. Raises StoreError."""
-        job = charge.job
-        known = (*charge.versions, charge.record.version if charge.record is not None else None)
-        if None in known:
-            raise StoreRefusedError("kv_v1", "a KV v1 mount has no check-and-set; a refresh token needs KV v2")
-        for place in sorted({*job.destinations, job.state}):
-            await self._parts.stores[place.cluster].prove(place)
 
     def _fingerprint(self, token: Secret) -> str:
         return fingerprint(self._parts.identity.key, token)

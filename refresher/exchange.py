@@ -44,9 +44,22 @@ class Exchange:
         self._clock = clock
         self._key = identity.key
 
-    async def credential(self, job: Job) -> str:
+    async def credential(self, charge: Charge) -> str:
         """Return the keyed hash of the job's present credential and of what it asks for: the key of a latch."""
-        return self._credential(job, await self._secrets(job))
+        return self._credential(charge, await self._secrets(charge.job))
+
+    async def prove(self, charge: Charge) -> None:
+        """Show that every place of the job takes a write, before anything is spent. Raises StoreError."""
+        job = charge.job
+        known = dict(zip(job.destinations, charge.versions, strict=True))
+        if charge.record is not None:
+            known[job.state] = charge.record.version
+        if None in known.values():
+            place = next(place for place, version in known.items() if version is None)
+            why = f"{place}: a KV v1 mount has no check-and-set; this job's token needs KV v2"
+            raise StoreRefusedError("kv_v1", why)
+        for place in sorted({*job.destinations, job.state}):
+            await self._stores[place.cluster].prove(place)
 
     async def ask(self, charge: Charge) -> Asked:
         """Ask by a refresh token that was not refused, where there is one, then once by the full grant.
@@ -57,15 +70,7 @@ class Exchange:
         job = charge.job
         secrets = await self._secrets(job)
         if job.irreplaceable:
-            known = dict(zip(job.destinations, charge.versions, strict=True))
-            if charge.record is not None:
-                known[job.state] = charge.record.version
-            if None in known.values():
-                place = next(place for place, version in known.items() if version is None)
-                why = f"{place}: a KV v1 mount has no check-and-set; this job's token needs KV v2"
-                raise StoreRefusedError("kv_v1", why)
-            for place in sorted({*job.destinations, job.state}):
-                await self._stores[place.cluster].prove(place)
+            await self.prove(charge)
         grant: GrantName = job.grant
         verdict: Granted | Rejected = Rejected(kind="permanent", error="no_refresh_token")
         which: ClientSecret = ""
@@ -78,15 +83,17 @@ class Exchange:
             if refresh_token is not None and backoff.spends_itself(grant, verdict):
                 charge.refused = fingerprint(self._key, refresh_token)
         why = "" if isinstance(verdict, Granted) else _why(job, verdict, secrets.get("client_secret"))
-        credential = self._credential(job, secrets)
+        credential = self._credential(charge, secrets)
         return Asked(grant=grant, verdict=verdict, credential=credential, why=why, client_secret=which)
 
     async def _try(
         self, job: Job, grant: GrantName, secrets: Mapping[str, Secret], refresh_token: Secret | None
     ) -> tuple[Granted | Rejected, ClientSecret]:
-        """Ask once; and once more with the next client secret where the first is refused, which spends no grant."""
+        """Ask once; and once more with the next client secret where the first is refused, and nothing is spent."""
         verdict = await self._send(job, grant, secrets, refresh_token)
         if "next_client_secret" not in secrets or isinstance(verdict, Granted) or not refuses_client(verdict):
+            return verdict, ""
+        if refresh_token is not None and backoff.spends_itself(grant, verdict):
             return verdict, ""
         job = replace(job, client_secret=job.shape.next_client_secret)
         verdict = await self._send(
@@ -127,9 +134,12 @@ class Exchange:
                 raise
             raise AwaitedSecretError(error.reference, error.why) from None
 
-    def _credential(self, job: Job, secrets: Mapping[str, Secret]) -> str:
-        texts = (f"{name}={secrets[name].reveal()}" for name in sorted(secrets))
-        return fingerprint(self._key, repr(asked_for(job)), *map(Secret, texts))
+    def _credential(self, charge: Charge, secrets: Mapping[str, Secret]) -> str:
+        """Hash the newest refresh token too: a person's consent puts another one into the state record."""
+        texts = [f"{name}={secrets[name].reveal()}" for name in sorted(secrets)]
+        newest = charge.unkept or (charge.record.refresh_token if charge.record is not None else None)
+        texts += [] if newest is None else [f"kept={newest.reveal()}"]
+        return fingerprint(self._key, repr(asked_for(charge.job)), *map(Secret, texts))
 
 
 def _why(job: Job, rejected: Rejected, client_secret: Secret | None) -> str:

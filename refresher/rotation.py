@@ -64,6 +64,10 @@ class Rotation:
         walk = Walk(began=self._clock.monotonic())
         return await self._ending(charge, walk, self._save(charge, walk))
 
+    async def prove(self, charge: Charge) -> None:
+        """Show that Vault takes what a walk of `charge` would bring. Raises StoreError."""
+        await self._exchange.prove(charge)
+
     def away(self, charge: Charge, error: str) -> Outcome:
         """End a walk that is not begun, since Vault is known to be away by the code `error`."""
         walk = Walk(began=self._clock.monotonic())
@@ -112,7 +116,7 @@ class Rotation:
 
     async def _unlatch(self, charge: Charge) -> None:
         """Open the latch when the credential, or what it is used for, is another than the one that was refused."""
-        if charge.latch is not None and charge.latch.credential != await self._exchange.credential(charge.job):
+        if charge.latch is not None and charge.latch.credential != await self._exchange.credential(charge):
             charge.open_latch()
 
     async def _saved(self, charge: Charge, walk: Walk) -> Outcome | None:

@@ -161,6 +161,34 @@ async def test_a_changed_configuration_opens_the_latch(job):
     assert stage.http.requests[1].url == "https://right.example.com/token"
 
 
+@pytest.mark.parametrize("held", [None, "RT-dead"])
+async def test_a_refresh_token_that_somebody_puts_into_the_state_record_opens_the_latch(held):
+    """As `refresher authorize` does beside a running daemon."""
+    refusals = [refused("invalid_grant")] if held else []
+    stage = Stage(*refusals, token(1, refresh_token="RT-2"), job=refresh_only(refresh_token=None))
+    if held is not None:
+        stage.store.put(STATE, {"refresh_token": held, "generation": "3"})
+    await stage.rotate()
+    assert (await stage.rotate()).reason == "latched"
+    stage.store.put(STATE, {"refresh_token": "RT-1", "generation": "4"})
+
+    assert (await stage.rotate()).outcome == "rotated"
+
+    assert stage.grants()[-1] == "RT-1"
+    assert [one.name for one in stage.sink.events] == ["latched", "recovered", "rotated"]
+
+
+async def test_a_refresh_token_that_comes_with_a_refusal_does_not_open_the_latch_that_it_makes():
+    narrow = token(1, scope="read", refresh_token="RT-2")
+    stage = Stage(narrow, job=refresh_only(scope=("read", "write"), require_scope=("write",)))
+    assert (await stage.rotate()).error == "insufficient_scope"
+
+    for _ in range(3):
+        assert (await stage.later(minutes=20)).reason == "latched"
+
+    assert stage.stands(STATE)["refresh_token"] == "RT-2"
+
+
 async def test_a_job_of_refresh_tokens_alone_without_one_asks_for_it():
     stage = Stage(refused("invalid_grant"), job=refresh_only(refresh_token=None))
 
