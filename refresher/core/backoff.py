@@ -3,8 +3,8 @@
 Three roads, by what the provider said, and a fourth for Vault:
 transient   1 s doubling to 5 min; Retry-After is a floor (the reader clamps it to 1 h); sooner while expiry is near.
 malformed   as transient; an alert after three in a row.
-permanent   client_credentials again after a quarter of the life left, 1 to 15 min; a refused refresh token or
-            password is not sent again until it changes: repeats revoke families and lock accounts.
+permanent   again after a quarter of the life left, 1 to 15 min; but a refused refresh token or password is not
+            sent again until it changes: repeats revoke families and lock accounts.
 store       1 s doubling to 5 s: a try that Vault cannot take spends nothing at the provider.
 """
 
@@ -38,7 +38,8 @@ def backoff(count: int, longest: timedelta, part: float) -> timedelta:
 def spends_itself(grant: GrantName, rejected: Rejected) -> bool:
     """Whether `rejected` speaks of a password or refresh token, which is then not sent again until it changes."""
     redirected = rejected.error.startswith("http_3")
-    return grant != "client_credentials" and rejected.error not in NOT_THE_GRANT and not redirected
+    sent_again_as_it_was = grant in ("password", "refresh_token")  # what is signed or exchanged is new at each try
+    return sent_again_as_it_was and rejected.error not in NOT_THE_GRANT and not redirected
 
 
 def after_rejection(  # noqa: PLR0913  # each is a fact of its own

@@ -85,6 +85,13 @@ def test_a_refused_password_or_refresh_token_is_not_sent_again(grant, error, aga
     assert trouble.credential == "c"
 
 
+@pytest.mark.parametrize("grant", ["client_credentials", "jwt_bearer", "token_exchange"])
+def test_what_is_new_at_each_try_is_sent_again(grant):
+    """An assertion is signed afresh, a token to exchange is read afresh."""
+    trouble = after(Rejected(kind="permanent", error="invalid_grant"), grant=grant, left=timedelta(hours=1))
+    assert trouble.retry_at - NOW == timedelta(minutes=15)
+
+
 def test_another_kind_of_failure_counts_afresh_and_the_trouble_keeps_its_start():
     first = after(Rejected(kind="transient", error="x"))
     later = NOW + timedelta(minutes=1)
