@@ -119,8 +119,6 @@ class Endings:
             details["client_secret"] = walk.client_secret
         if walk.before and walk.before[0] is not None:
             details["version_before"] = walk.before[0]
-        if walk.unkept:
-            details["unkept"] = walk.unkept
         return details
 
     def tell(self, events: tuple[Event, ...]) -> None:

@@ -3,10 +3,12 @@
 Rules of this module:
 - An outage is of a set of clusters, all those of the job that met it: which of them it was, nobody knows.
 - A job waits while all clusters of an outage are among its own.
+- A Vault that answers and fails again within a minute is one outage: told once, and asked less and less often.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -20,6 +22,19 @@ from refresher.ports import Clock, SecretStore, Sink
 
 ALERT: Final = timedelta(seconds=60)  # a fail-over takes some 15 s and needs nobody
 Clusters: TypeAlias = frozenset[str]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Outage:
+    """`error` is the last code; `over` the monotonic time of its end, None while it lasts."""
+
+    error: str
+    since: datetime
+    began: float
+    jobs: set[str]
+    tries: int = 0
+    alerted: bool = False
+    over: float | None = None
 
 
 class Outages:
@@ -37,31 +52,39 @@ class Outages:
         self._clock = clock
         self._sink = sink
         self._wake = wake
-        self._waiting: dict[Clusters, set[str]] = {}
-        self._errors: dict[Clusters, str] = {}
+        self._outages: dict[Clusters, _Outage] = {}
         self._probes: set[asyncio.Task[None]] = set()
 
     def holds(self, job: Job) -> bool:
         """Whether `job` must wait for a cluster of its own; it is woken when that is back."""
-        away = self._away(job)
-        if away is None:
+        outage = self._of(job)
+        if outage is None:
             return False
-        self._waiting[away].add(job.name)
+        outage.jobs.add(job.name)
         return True
+
+    def waits(self, name: str) -> bool:
+        """Whether the job of that name will be woken when a cluster is back."""
+        return any(outage.over is None and name in outage.jobs for outage in self._outages.values())
 
     def error(self, job: Job) -> str | None:
         """Return the code of the outage that concerns `job`; None: its clusters can be reached."""
-        away = self._away(job)
-        return None if away is None else self._errors[away]
+        outage = self._of(job)
+        return None if outage is None else outage.error
 
     def begin(self, job: Job, error: str, group: asyncio.TaskGroup) -> None:
         """Note that a cluster of `job` is away, and have a probe wait for it in `group`."""
         if self.holds(job):
             return
-        places = _places(job)
+        places, now = _places(job), self._clock.monotonic()
         away = frozenset(places)
-        self._waiting[away], self._errors[away] = {job.name}, error
-        probe = group.create_task(self._probe(away, places))
+        outage = self._outages.get(away)
+        if again := outage is not None and outage.over is not None and now - outage.over < ALERT.total_seconds():
+            outage.over, outage.jobs = None, {job.name}
+        else:
+            outage = _Outage(error=error, since=self._clock.now(), began=now, jobs={job.name})
+            self._outages[away] = outage
+        probe = group.create_task(self._probe(away, outage, places, again=again))
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
 
@@ -70,33 +93,32 @@ class Outages:
         for probe in self._probes:
             probe.cancel()
 
-    def _away(self, job: Job) -> Clusters | None:
-        if not self._waiting:
+    def _of(self, job: Job) -> _Outage | None:
+        lasting = {away: outage for away, outage in self._outages.items() if outage.over is None}
+        if not lasting:
             return None
         own = _places(job).keys()
-        return next((away for away in self._waiting if away <= own), None)
+        return next((outage for away, outage in lasting.items() if away <= own), None)
 
-    async def _probe(self, away: Clusters, places: Mapping[str, Location]) -> None:
-        since, tries, alerted = self._clock.now(), 0, False
-        began = self._clock.monotonic()
-        self._tell("store_failed", "warning", away, since, error=self._errors[away])
+    async def _probe(self, away: Clusters, outage: _Outage, places: Mapping[str, Location], *, again: bool) -> None:
+        self._tell("store_failed", "debug" if again else "warning", away, outage, error=outage.error)
         while True:
-            tries += 1
-            await self._clock.sleep(backoff(tries, LONGEST_STORE, 0.5))
+            outage.tries += 1
+            await self._clock.sleep(backoff(outage.tries, LONGEST_STORE, 0.5))
             try:
                 for place in places.values():
                     await self._answers(place)
             except StoreUnavailableError as still:
-                self._errors[away] = still.code
+                outage.error = still.code
             else:
                 break
-            if not alerted and self._clock.monotonic() - began >= ALERT.total_seconds():
-                alerted = True
-                self._tell("store_failed", "error", away, since, error=self._errors[away])
-        names = self._waiting.pop(away)
-        outage = round(self._clock.monotonic() - began)
-        self._tell("recovered", "info", away, since, jobs=len(names), outage_s=outage)
-        self._wake(names)
+            if not outage.alerted and self._clock.monotonic() - outage.began >= ALERT.total_seconds():
+                outage.alerted = True
+                self._tell("store_failed", "error", away, outage, error=outage.error)
+        outage.over = self._clock.monotonic()
+        lasted = round(outage.over - outage.began)
+        self._tell("recovered", "debug" if again else "info", away, outage, jobs=len(outage.jobs), outage_s=lasted)
+        self._wake(outage.jobs)
 
     async def _answers(self, place: Location) -> None:
         """Return once the cluster has answered; what it refuses is the affair of the job concerned."""
@@ -107,9 +129,9 @@ class Outages:
         except StoreError:
             return
 
-    def _tell(self, name: EventName, level: Level, away: Clusters, since: datetime, **more: Field) -> None:
+    def _tell(self, name: EventName, level: Level, away: Clusters, outage: _Outage, **more: Field) -> None:
         clusters = ", ".join(cluster or "default" for cluster in sorted(away))
-        fields: dict[str, Field] = {"cluster": clusters, "since": stamp(since)}
+        fields: dict[str, Field] = {"cluster": clusters, "since": stamp(outage.since)}
         self._sink.tell(Event(name=name, level=level, fields=fields | more))
 
 

@@ -208,6 +208,8 @@ class Rotation:
         details = self._endings.details(charge, walk) | {"version": charge.versions[0], "fingerprint": seen}
         if (expires_at := published.expiry(token, charge.job)) is not None:
             details["lifetime_s"] = round((expires_at - token.issued_at.replace(microsecond=0)).total_seconds())
+        if walk.unkept:
+            details["unkept"] = walk.unkept
         self._endings.tell(outcome.tell_rotated(ended, before, details))
         return ended
 

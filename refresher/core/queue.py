@@ -3,13 +3,16 @@
 Rules of this module:
 - A host that failed or hung gets one slot until it answers again.
 - The last quarter of all slots goes only to hosts with nothing under way, so that a few bad hosts never fill all.
-- Nothing here waits or reads a clock; `offer`, `take` and `done` are each O(log n).
+- A job that may not run now is parked at its host until a slot anywhere is given back: only hosts with something under
+  way have parked jobs, so that there are never more of them than slots.
+- Nothing here waits or reads a clock; `offer`, `take` and `done` are each O(log n) for n jobs.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import heapify, heappop, heappush
+from itertools import chain
 
 from refresher.core.settings import Limits
 
@@ -31,7 +34,6 @@ class Queue:
         self._reserve = limits.total // 4
         self._ready: list[Entry] = []
         self._parked: dict[str, list[Entry]] = {}
-        self._crowded: list[Entry] = []
         self._waiting: set[str] = set()
         self._running: dict[str, str] = {}
         self._per_host: Counter[str] = Counter()
@@ -59,19 +61,19 @@ class Queue:
         if name not in self._waiting:
             return
         self._waiting.discard(name)
-        for heap in (self._ready, self._crowded, *self._parked.values()):
-            heap[:] = [entry for entry in heap if entry.name != name]
-            heapify(heap)
+        everybody = chain(self._ready, *self._parked.values())
+        self._ready = [entry for entry in everybody if entry.name != name]
+        self._parked.clear()
+        heapify(self._ready)
 
     def take(self) -> str | None:
         """Return the next job that may run, and give it a slot; None when there is none."""
         while self._ready and len(self._running) < self._limits.total:
             entry = heappop(self._ready)
             under_way = self._per_host[entry.host]
-            if under_way >= (1 if entry.host in self._bad else self._limits.per_host):
+            crowded = under_way and self._limits.total - len(self._running) <= self._reserve
+            if crowded or not self._free(entry.host):
                 heappush(self._parked.setdefault(entry.host, []), entry)
-            elif under_way and self._limits.total - len(self._running) <= self._reserve:
-                heappush(self._crowded, entry)
             else:
                 self._waiting.discard(entry.name)
                 self._running[entry.name] = entry.host
@@ -87,11 +89,11 @@ class Queue:
             del self._per_host[host]
         if host_answered is not None:
             (self._bad.discard if host_answered else self._bad.add)(host)
-        free_here = (1 if host in self._bad else self._limits.per_host) - self._per_host[host]
-        parked = self._parked.get(host, [])
-        for _ in range(min(free_here, len(parked))):
-            heappush(self._ready, heappop(parked))
-        if not parked:
-            self._parked.pop(host, None)
-        if self._crowded:
-            heappush(self._ready, heappop(self._crowded))
+        for where, parked in self._parked.items():  # `take` sees who of them may run now
+            for _ in range(min(self._free(where), len(parked))):
+                heappush(self._ready, heappop(parked))
+        self._parked = {where: parked for where, parked in self._parked.items() if parked}
+
+    def _free(self, host: str) -> int:
+        """How many more may run at `host`, as far as the host is concerned."""
+        return max((1 if host in self._bad else self._limits.per_host) - self._per_host[host], 0)

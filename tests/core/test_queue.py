@@ -67,6 +67,53 @@ def test_four_bad_hosts_never_fill_all_slots():
     assert take_all(queue) == ["good"]
 
 
+def test_a_host_that_was_not_asked_stays_what_it_was():
+    queue = Queue(Limits(per_host=4, total=16))
+    for number in range(6):
+        queue.offer(entry(f"j{number}", minutes=number))
+    for name in take_all(queue):
+        queue.done(name, host_answered=False)
+    assert take_all(queue) == ["j4"]
+    queue.done("j4", host_answered=None)
+    assert take_all(queue) == ["j5"], "one slot still"
+
+
+def test_a_withdrawn_job_stands_in_nobodys_way():
+    queue = Queue(Limits(per_host=1, total=4))
+    for name in "abc":
+        queue.offer(entry(name))
+    assert take_all(queue) == ["a"]
+    queue.withdraw("b")
+    queue.withdraw("nobody")
+    queue.done("a", host_answered=True)
+    assert take_all(queue) == ["c"]
+
+
+def test_a_job_that_was_withdrawn_can_be_offered_again_elsewhere():
+    queue = Queue(Limits(per_host=1, total=4))
+    for name in "abc":
+        queue.offer(entry(name))
+    take_all(queue)
+    queue.withdraw("b")
+    queue.offer(entry("b", host="elsewhere"))
+    assert take_all(queue) == ["b"]
+
+
+def test_behind_many_jobs_of_hosts_that_hang_every_other_host_goes_on():
+    queue = Queue(Limits(per_host=4, total=16))
+    for host in range(4):
+        for number in range(10):
+            queue.offer(entry(f"bad-{host}-{number}", host=f"bad-{host}"))
+    for number in range(9):
+        queue.offer(entry(f"good-{number}", host="good", minutes=60))
+    hung = take_all(queue)
+    ran = [name for name in hung if name.startswith("good")]
+    while len(ran) < 9:
+        queue.done(ran[-1], host_answered=True)
+        ran += take_all(queue)
+    assert all(name.startswith("good") for name in ran)
+
+
 class QueueMachine(RuleBasedStateMachine):
     """Whatever is offered runs, once at a time, under the caps; nothing is lost."""
 
@@ -93,7 +140,13 @@ class QueueMachine(RuleBasedStateMachine):
             self.at_hosts[name[0]] += 1
         return name
 
-    @rule(name=consumes(running), answered=st.booleans())
+    @rule(data=st.data())
+    def withdraw(self, data):
+        name = data.draw(st.sampled_from([*sorted(self.offered), "nobody"]))
+        self.queue.withdraw(name)
+        self.offered.discard(name)
+
+    @rule(name=consumes(running), answered=st.sampled_from([True, False, None]))
     def done(self, name, answered):
         if name is not None:
             self.queue.done(name, host_answered=answered)
