@@ -84,7 +84,7 @@ def refresh_in(holder: Members, life: int | None) -> int | None:
         hint = _whole(holder.one("refresh_in"), "s")
     except UnusableReplyError:
         return None
-    return hint if 0 < hint < (LONGEST_LIFE if life is None else life) else None
+    return hint if 0 < hint < min(life or LONGEST_LIFE, LONGEST_LIFE) else None
 
 
 def jwt_life(token: Secret, sent_at: datetime) -> int | None:
