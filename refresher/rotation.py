@@ -88,7 +88,8 @@ class Rotation:
         return self._endings.unrotated(charge, walk, self._decide(charge))
 
     async def _save(self, charge: Charge, walk: Walk) -> Outcome:
-        return await self._saved(charge, walk) or self._endings.end(charge, walk, "fresh", "saved")
+        """End as the walk before did where nothing that lives was left to write: readers are served as they were."""
+        return await self._saved(charge, walk) or charge.last or self._endings.end(charge, walk, "fresh", "saved")
 
     def _decide(self, charge: Charge, *, force: bool = False) -> policy.Verdict:
         return policy.decide(charge.facts(charge.now(self._clock), self._identity.holder, force=force))
@@ -155,8 +156,9 @@ class Rotation:
             if record.refresh_token == charge.unkept:
                 charge.record, charge.unkept = record, None
                 return
-            new = replace(record, refresh_token=charge.unkept, generation=record.generation + 1)
-            data = published.record_data(new, job, self._identity.instance, self._clock.now())
+            now = self._clock.now().replace(microsecond=0)
+            new = replace(record, refresh_token=charge.unkept, generation=record.generation + 1, updated_at=now)
+            data = published.record_data(new, job, self._identity.instance, now)
             try:
                 written = await store.write(job.state, data, cas=record.version)
             except StoreConflictError:  # the answer in hand is the newest: only the record's version was not known
