@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import Final
 
 from refresher.core import policy
+from refresher.core.errors import AwaitedSecretError
 from refresher.core.job import Job
 from refresher.core.model import Location, Token
 from refresher.core.outcome import Outcome
@@ -70,6 +71,11 @@ class Charge:
         return self.unwritten is not None or (self.unkept is not None and self.job.irreplaceable)
 
     @property
+    def awaits(self) -> bool:
+        """Whether it came to nothing since another job has yet to write the token that this one exchanges."""
+        return self.last is not None and self.last.error == AwaitedSecretError.code
+
+    @property
     def holding(self) -> Trouble | None:
         """The trouble that holds the job back longest; None: all is well."""
         troubles = [one for one in (self.latch, self.trouble) if one is not None]
@@ -100,6 +106,11 @@ class Charge:
         """Reckon time from now on."""
         self.reckoned = clock.now(), clock.monotonic()
 
+    def retry_now(self) -> None:
+        """Let its trouble no longer hold it back; what was told of it is not told again."""
+        if self.trouble is not None:
+            self.trouble = replace(self.trouble, retry_at=self.trouble.since)
+
     def open_latch(self) -> None:
         """Let nothing of the latch hold the job back; it stays on record, so that its recovery is told."""
         if self.latch is not None:
@@ -129,8 +140,15 @@ class Charge:
             forced=force or self.changed,
             hint=self.hint,
             scheduled=self.scheduled,
-            kept_at=self.record.updated_at if self.record is not None and self.record.refresh_token else None,
+            kept_at=self._kept_at(),
         )
+
+    def _kept_at(self) -> datetime | None:
+        """When the refresh token was last used: when it was kept, or when it fetched the token that stands."""
+        if self.record is None or self.record.refresh_token is None:
+            return None
+        uses = [self.record.updated_at, *(one.issued_at for one in self.held or () if one is not None)]
+        return max((use for use in uses if use is not None), default=None)
 
     def state(self, now: datetime, holder: str) -> str:
         """Return the one word of `status`: fresh, due, retrying, latched, unknown, unmanaged."""
