@@ -86,6 +86,8 @@ class Watch:
             away.setdefault(name, []).append(charge.job.name)
             return
         fields: dict[str, Field] = {"expires_at": stamp(expires_at)}
+        if name == "expiring":
+            fields["left_s"] = round((expires_at - now).total_seconds())
         if charge.holding is not None:
             fields["error"] = charge.holding.error
         self._sink.tell(Event(name=name, level=LEVELS[name], job=charge.job.name, fields=fields))

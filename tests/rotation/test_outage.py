@@ -1,0 +1,226 @@
+"""Vault away: told once for all jobs, nothing asked in vain, and everybody goes on at once when it is back."""
+
+from datetime import timedelta
+
+import pytest
+
+from refresher.core.errors import StoreUnavailableError
+from refresher.core.model import Location, Reference
+from tests.fakes.clock import settle
+from tests.rotation.house import HOUR, MINUTE, SECOND, House, job, path_of, refreshing
+from tests.rotation.stage import SlowStore
+
+EU = Location(cluster="eu", mount="secret", path="tokens/job-0")
+
+
+def many(count: int):
+    return [job(f"job-{number}", "abcd"[number % 4]) for number in range(count)]
+
+
+def loud(house: House) -> list[tuple[str, str, str]]:
+    """What was told above debug, but for rotations."""
+    return [
+        (one.name, one.level, one.job) for one in house.sink.events if one.level != "debug" and one.name != "rotated"
+    ]
+
+
+@pytest.mark.parametrize("kinds", ["replaceable", "irreplaceable"])
+async def test_an_hour_without_vault(kinds):
+    jobs = (
+        many(40)
+        if kinds == "replaceable"
+        else [refreshing(f"job-{number}", "abcd"[number % 4]) for number in range(40)]
+    )
+    house = House(*jobs, lifetime=900)
+    house.provider.refreshes = kinds == "irreplaceable"
+    async with house.serving():
+        await house.advance(MINUTE)
+        asked = len(house.provider.asked)
+        house.sink.events.clear()
+        house.store.away = True
+        await house.advance(HOUR)
+        during = len(house.provider.asked) - asked
+        house.store.away = False
+        await house.advance(6 * SECOND)
+        assert all(house.state(name) == "fresh" for name in house.jobs)
+        assert all(at > house.clock.now() for at in house.written.values())
+    assert during <= (40 if kinds == "replaceable" else 0)
+    assert len(house.provider.asked) <= asked + 2 * 40
+    assert not house.provider.replayed
+    story = loud(house)
+    assert [line for line in story if line[0] in ("store_failed", "recovered")] == [
+        ("store_failed", "warning", ""),
+        ("store_failed", "error", ""),
+        ("recovered", "info", ""),
+    ]
+    assert {line[2] for line in story} == {""}, "nothing is told of each job"
+
+
+async def test_the_story_of_an_outage_has_its_times():
+    house = House(*many(3))
+    async with house.serving():
+        await house.advance(MINUTE)
+        house.store.away = True
+        house.roster.offer("job-0", force=True)
+        await house.advance(59 * SECOND)
+        assert [one.level for one in house.sink.named("store_failed") if not one.job] == ["warning"]
+        await house.advance(6 * SECOND)
+        assert [one.level for one in house.sink.named("store_failed") if not one.job] == ["warning", "error"]
+        await house.advance(HOUR)
+        house.store.away = False
+        await house.advance(6 * SECOND)
+        alert = [one for one in house.sink.named("store_failed") if not one.job][-1]
+        over = house.sink.named("recovered")[-1]
+    assert dict(alert.fields) == {"cluster": "default", "since": "2026-11-21T10:01:00Z", "error": "transport"}
+    assert over.fields["jobs"] == 3
+    assert 3600 <= over.fields["outage_s"] <= 3680
+
+
+async def test_vault_away_at_the_start_is_waited_for():
+    house = House(*many(40))
+    house.store.away = True
+    async with house.serving():
+        await house.advance(10 * MINUTE)
+        assert house.ready.is_set()
+        assert {house.state(name) for name in house.jobs} == {"unknown"}
+        assert not house.provider.asked
+        house.store.away = False
+        await house.advance(6 * SECOND)
+        assert len(house.written) == 40
+
+
+async def test_an_answer_of_any_kind_ends_an_outage():
+    """What Vault refuses is the affair of the job that it refuses."""
+    house = House(*many(4))
+    async with house.serving():
+        await house.advance(MINUTE)
+        house.store.away = True
+        house.roster.offer("job-0", force=True)
+        await house.advance(30 * SECOND)
+        house.store.denied = {"tokens/job-0"}
+        house.store.away = False
+        await house.advance(HOUR)
+        assert [house.state(f"job-{number}") for number in range(4)] == ["retrying", "fresh", "fresh", "fresh"]
+        assert ("store_failed", "error", "job-0") in loud(house)
+
+
+async def test_a_fail_over_needs_nobody():
+    house = House(*many(4), lifetime=60)
+    async with house.serving():
+        await house.advance(20 * SECOND)
+        house.store.away = True
+        await house.advance(30 * SECOND)
+        house.store.away = False
+        await house.advance(MINUTE)
+    assert [line for line in loud(house) if line[1] == "error" and line[0] == "store_failed"] == []
+
+
+async def test_a_vault_that_answers_a_proof_and_fails_each_write_is_one_outage():
+    house = House(*many(4))
+
+    def before(deed, _place):
+        if deed == "write":
+            raise StoreUnavailableError("sealed", "Vault is sealed", status=503)
+
+    house.store.before = before
+    async with house.serving():
+        await house.advance(10 * MINUTE)
+        told = [one for one in loud(house) if one[0] in ("store_failed", "recovered")]
+        assert told == [("store_failed", "warning", ""), ("recovered", "info", "")]
+        assert len([deed for deed, _ in house.store.calls if deed == "prove"]) <= 10 * 60 / 3, "less and less often"
+        house.store.before = lambda _deed, _place: None
+        await house.advance(10 * SECOND)
+        assert len(house.written) == 4
+        await house.advance(2 * MINUTE)
+        house.store.away = True
+        house.roster.offer("job-0", force=True)
+        await house.advance(SECOND)
+        assert loud(house)[-1] == ("store_failed", "warning", ""), "another outage is told again"
+        house.store.away = False
+
+
+def two_clusters(house: House) -> SlowStore:
+    house.stores["eu"] = SlowStore(house.clock)
+    return house.stores["eu"]
+
+
+async def test_one_cluster_that_is_away_holds_nobody_of_the_other():
+    house = House(job("eu", destinations=(Location(cluster="eu", mount="secret", path="tokens/eu"),)), *many(4))
+    eu = two_clusters(house)
+    eu.away = True
+    async with house.serving():
+        await house.advance(HOUR)
+        assert len(house.written) == 4
+        assert {house.state(f"job-{number}") for number in range(4)} == {"fresh"}
+        lines = [dict(one.fields)["cluster"] for one in house.sink.named("store_failed") if one.level == "warning"]
+        assert lines == ["default, eu"], "the job's state record stands in the default one"
+        eu.away = False
+        await house.advance(6 * SECOND)
+        assert eu.stands(Location(cluster="eu", mount="secret", path="tokens/eu"))
+
+
+@pytest.mark.parametrize("away", ["", "eu"])
+async def test_a_job_of_two_clusters_waits_until_both_are_back(away):
+    both = job("job-0", destinations=(path_of("job-0"), EU))
+    house = House(both, job("job-1"), lifetime=600, drift=24 * HOUR)
+    house.provider.lifetimes["job-1"] = 86_400  # it has no business with Vault meanwhile
+    two_clusters(house)
+    async with house.serving():
+        await house.advance(MINUTE)
+        asked = house.asked("job-0")
+        house.stores[away].away = True
+        house.roster.offer("job-0", force=True)
+        await house.advance(30 * MINUTE)
+        story = [line for line in loud(house) if line[0] in ("store_failed", "recovered")]
+        assert [line[:2] for line in story] == [("store_failed", "warning"), ("store_failed", "error")]
+        assert house.asked("job-0") <= asked + 1
+        house.stores[away].away = False
+        await house.advance(6 * SECOND)
+        assert house.stores[""].stands(path_of("job-0")) == house.stores["eu"].stands(EU)
+        assert house.state("job-0") == "fresh"
+
+
+async def test_a_secret_in_a_cluster_that_is_away_is_waited_for_too():
+    secret = Reference(kind="vault", cluster="eu", target="secret/clients/a", field="client_secret")
+    house = House(job("a", client_secret=secret))
+    eu = two_clusters(house)
+    eu.away = True
+    plain = house.references.resolve
+
+    async def resolve(wanted):
+        if eu.away and secret in wanted.values():
+            raise StoreUnavailableError("transport", "connection refused")
+        return await plain(wanted)
+
+    house.references.resolve = resolve
+    house.references.texts[str(secret)] = "s"
+    async with house.serving():
+        await house.advance(30 * MINUTE)
+        assert [line[1] for line in loud(house) if line[0] == "store_failed"] == ["warning", "error"]
+        eu.away = False
+        await house.advance(6 * SECOND)
+        assert house.token("a")
+
+
+async def test_a_job_that_is_removed_during_an_outage_is_not_woken():
+    house = House(*many(2))
+    house.store.away = True
+    async with house.serving():
+        await house.advance(MINUTE)
+        house.update(job("job-0"))
+        house.store.away = False
+        await house.advance(MINUTE)
+        assert house.asked("job-1") == 0
+        assert house.token("job-0")
+
+
+async def test_the_end_does_not_wait_for_vault():
+    house = House(*many(4))
+    async with house.serving():
+        await house.advance(MINUTE)
+        house.store.away = True
+        house.roster.offer("job-0", force=True)
+        await settle()
+        house.roster.charges["job-0"].unwritten = None  # nothing is in hand
+        house.stop.set()
+        await house.finished(timedelta(seconds=0.001))
