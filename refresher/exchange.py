@@ -10,7 +10,8 @@ from refresher.core import backoff
 from refresher.core.errors import AwaitedSecretError, StoreRefusedError, TransportError, UnreadableReferenceError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.job import GrantName, Job
-from refresher.core.model import Granted, Rejected
+from refresher.core.model import Granted, Reference, Rejected
+from refresher.core.published import unstamp
 from refresher.core.secret import Secret
 from refresher.ports import Clock, Http, References, SecretStore
 from refresher.providers import build, explain, has_special_characters, interpret, refuses_client, unanswered
@@ -126,13 +127,27 @@ class Exchange:
             yield job.grant, None
 
     async def _secrets(self, job: Job) -> Mapping[str, Secret]:
+        """Read the job's secrets; a token to exchange that another job has yet to write, or to renew, is awaited."""
+        subject = job.shape.subject_token
+        awaits = subject is not None and subject.kind == "vault"
         try:
-            return await self._references.resolve(job.references())
+            secrets = await self._references.resolve(job.references())
         except UnreadableReferenceError as error:
-            subject = job.shape.subject_token
-            if subject is None or subject.kind != "vault" or error.reference != str(subject):
-                raise
-            raise AwaitedSecretError(error.reference, error.why) from None
+            if awaits and error.reference == str(subject):
+                raise AwaitedSecretError(error.reference, error.why) from None
+            raise
+        if subject is not None and awaits and await self._is_dead(subject):
+            raise AwaitedSecretError(str(subject), "the token that stands there has expired")
+        return secrets
+
+    async def _is_dead(self, token: Reference) -> bool:
+        """Whether a token in Vault is past the end that stands beside it."""
+        try:
+            beside = await self._references.resolve({"expires_at": replace(token, field="expires_at")})
+        except UnreadableReferenceError:
+            return False  # not of our making: nobody states its end
+        ends = unstamp(beside["expires_at"].reveal())
+        return ends is not None and ends <= self._clock.now()
 
     def _credential(self, charge: Charge, secrets: Mapping[str, Secret]) -> str:
         """Hash the newest refresh token too: a person's consent puts another one into the state record."""

@@ -78,14 +78,25 @@ class Roster:
 
         async with asyncio.TaskGroup() as self._walks.group:
             await self.look_all(names)
-            self._say = lambda name: None if self.charges[name].pending else say(name)
+            self._say = lambda name: None if self.charges[name].pending or self.charges[name].awaits else say(name)
             for name in names:
                 self._begin_in_pass(name, force=force)
             await self._walks.all_done()
+            await self._walk_what_awaited(names, force=force)
             await self._walks.finish(self.charges.values())
         for name in names:
             say(name)
         return [said[name] for name in names]
+
+    async def _walk_what_awaited(self, names: Collection[str], *, force: bool) -> None:
+        """Walk again what awaits another job's token, as long as that brings some job of the pass further."""
+        awaiting, before = {name for name in names if self.charges[name].awaits}, set(names)
+        while awaiting < before:
+            for name in awaiting:
+                self.charges[name].retry_now()
+                self.offer(name, force=force)
+            await self._walks.all_done()
+            awaiting, before = {name for name in awaiting if self.charges[name].awaits}, awaiting
 
     def _begin_in_pass(self, name: str, *, force: bool) -> None:
         """Queue `name` where there is something to do; nobody waits in a pass for a Vault that is away."""
