@@ -15,6 +15,7 @@ from refresher.config.words import BadValueError
 from refresher.core.errors import ConfigError, Mistake
 from refresher.core.job import Job
 from refresher.core.model import Reference
+from refresher.core.outcome import Outcome
 from refresher.core.settings import Settings
 
 if TYPE_CHECKING:  # --help needs none of it
@@ -91,6 +92,16 @@ def _show(prompt: "Prompt") -> None:
     print(f"Waiting for the answer until {until}; Ctrl-C ends it.", flush=True)
 
 
+def _walked(ended: Outcome | None) -> str:
+    """Return what came of the last walk; nobody plans a next one here."""
+    if ended is None:
+        return ""
+    if ended.well:
+        return _words.outcome_line(ended)
+    status = f", HTTP {ended.http_status}" if ended.http_status else ""
+    return f"{ended.outcome.replace('_', ' ')} ({ended.error}{status})"
+
+
 def _big(text: str) -> str:
     return f"    {typer.style(text, bold=True) if sys.stdout.isatty() else text}"
 
@@ -102,19 +113,19 @@ def _say(line: str, to: TextIO | None = None) -> None:
 
 def _tell(job: Job, ended: "Ended", where: Reference | None) -> int:
     """Print what came of it and return the exit code."""
-    line = _words.outcome_line(ended.outcome) if ended.outcome is not None else ""
+    line = _walked(ended.outcome)
     source = "consent" if where is None else str(where)
     match ended.verdict:
         case "proven":
             _say(f"{job.name}: the refresh token from {source} works, and is kept in {job.state}\n{line}", sys.stdout)
             return 0
         case "unproven" if where is None:
-            _say(f"{job.name}: the refresh token is kept in {job.state}, but was not proven yet\n{line}")
+            _say(f"{job.name}: the refresh token is kept in {job.state}, but could not be proven yet: {line}")
         case "unproven" | "unchecked" | "blocked":
-            _say(f"{job.name}: nothing was changed, since it can't be walked now\n{line}")
+            _say(f"{job.name}: nothing was changed, since the job can't be walked now: {line}")
         case "refused":
             kept = f"; {job.state} stays as it was" if where is not None else ""
-            _say(f"{job.name}: the provider refuses the refresh token from {source}{kept}\n{line}")
+            _say(f"{job.name}: the provider refuses the refresh token from {source}{kept}: {line}")
         case "working":
             _say(f"{job.name}: the refresh token in {job.state} works and stays; --force replaces it\n{line}")
         case "not_given":

@@ -34,6 +34,21 @@ class Store {
     return this.model === 'Client' ? client(id) : Store.entries.get(this.key(id));
   }
 
+  async findByUid(uid) {
+    return this.having('uid', uid);
+  }
+
+  async findByUserCode(code) {
+    return this.having('userCode', code);
+  }
+
+  having(name, value) {
+    for (const [key, payload] of Store.entries) {
+      if (key.startsWith(`${this.model}:`) && payload[name] === value) return payload;
+    }
+    return undefined;
+  }
+
   async consume(id) {
     Store.entries.get(this.key(id)).consumed = Math.floor(Date.now() / 1000);
   }
@@ -51,7 +66,7 @@ function client(id) {
   const known = Store.world.clients.get(id);
   return known && {
     client_id: id,
-    client_secret: known.secret,
+    client_secret: known.secret || undefined,
     token_endpoint_auth_method: METHODS[known.auth ?? 'basic'],
     grant_types: Store.grants,
     id_token_signed_response_alg: 'ES256',

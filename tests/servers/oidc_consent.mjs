@@ -2,7 +2,10 @@
 // login and consent that a browser can drive, and refresh tokens that rotate. A native client: its redirect address is
 // on loopback, with any port.
 //
-// A client may have device_ttl (seconds of its device codes). POST /_spend?code=... redeems a code as somebody else.
+// A client may have device_ttl (seconds of its device codes).
+// POST /_spend?code=...  redeems a code, as somebody else would
+// GET  /_secrets         what came to the token endpoint since it was last asked, and must not be seen anywhere else:
+//                        {name: [value]}
 import { run } from './oidc.mjs';
 
 const POLL_S = 1;
@@ -13,6 +16,7 @@ const page = (what, fields) => `<!DOCTYPE html><html lang="en"><head><meta chars
 <body><h1>${what}</h1><form method="post">${fields}
 <button type="submit" name="yes" value="yes">Continue</button>
 <button type="submit" name="abort" value="yes">Cancel</button></form></body></html>`;
+const SECRETS = ['code', 'code_verifier', 'device_code', 'refresh_token'];
 const PAGES = {
   login: page('Sign-in', '<input name="login"><input name="password" type="password">'),
   consent: page('Authorize', ''),
@@ -66,7 +70,13 @@ run({
     ttl: { DeviceCode: (ctx, token, client) => world.clients.get(client.clientId)?.device_ttl ?? DEVICE_TTL_S },
   }),
   manner(provider, world) {
+    const seen = Object.fromEntries(SECRETS.map((name) => [name, []]));
     provider.use(async (ctx, next) => {
+      if (ctx.path === '/_secrets') {
+        ctx.body = { ...seen };
+        for (const name of SECRETS) seen[name] = [];
+        return;
+      }
       if (ctx.path === '/_spend') {
         const code = await provider.AuthorizationCode.find(ctx.query.code);
         await code.consume();
@@ -87,6 +97,9 @@ run({
     return {
       accepts: async (value) => Boolean((await provider.AccessToken.find(value))?.isValid),
       failure: () => ({ error: 'server_error' }),
+      before(req) {
+        for (const name of SECRETS) if (req.body?.[name]) seen[name].push(req.body[name]);
+      },
       finish(ctx) {
         if (ctx.body?.device_code) ctx.body.interval = POLL_S;
       },
