@@ -17,11 +17,11 @@ _WIDTH: Final = 100  # columns, where nobody looks at a terminal
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing that is known of a provider; `field` is its name in the catalogue."""
+    """One thing that is known of a provider. `hearsay`: no page of the vendor that was read says it."""
 
-    field: str
     what: str
     value: str
+    hearsay: bool
 
 
 def providers(name: NameArgument = None) -> int:
@@ -67,7 +67,8 @@ def facts(provider: Provider) -> Iterator[Fact]:
             provider.refresh_token_lifetime and f"{_span(provider.refresh_token_lifetime)} after the consent",
         ),
     )
-    return (Fact(field, what, value) for field, what, value in known if value)
+    ours = {"vars", "environment", *provider.verified}  # examples, and a choice of the catalogue's
+    return (Fact(what, value, field not in ours) for field, what, value in known if value)
 
 
 def wanted(provider: Provider) -> str:
@@ -107,14 +108,12 @@ def _table(rows: list[Provider]) -> None:
 
 def _details(provider: Provider) -> None:
     typer.echo(f"{provider.name}: {provider.title}\n\n  {'page':<14} {provider.docs}")
-    marked = False
-    for fact in facts(provider):
-        hearsay = fact.field not in (*provider.verified, "vars", "environment", "base_url_required")
-        marked = marked or hearsay
-        typer.echo(f"  {fact.what:<14} {fact.value}{' *' if hearsay else ''}")
+    known = list(facts(provider))
+    for fact in known:
+        typer.echo(f"  {fact.what:<14} {fact.value}{' *' if fact.hearsay else ''}")
     for code, meaning in provider.errors.items():
         typer.echo(f"  {f'error {code}':<14} {meaning}")
-    if marked:
+    if any(fact.hearsay for fact in known):
         typer.echo("\n  * not read on a page of the vendor, but in public code or in a library's tests")
     if provider.notes:
         typer.echo(f"\n{fill(provider.notes, _WIDTH)}")

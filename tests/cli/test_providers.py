@@ -34,3 +34,18 @@ def test_an_unknown_name(cli):
     code, out, err = cli("providers", "semansis")
     assert (code, out) == (64, "")
     assert 'did you mean "semansys"?' in err
+
+
+def test_the_table_fits_a_hundred_columns(cli):
+    lines = cli("providers").out.splitlines()
+    table = lines[1 : lines.index("")]
+    assert len(table) == len(catalogue())  # no row needs a second line
+    assert max(len(line.rstrip()) for line in lines) <= 100
+
+
+def test_what_is_second_hand_says_so(cli):
+    out = cli("providers", "xero").out
+    assert "leeway         a used one may be sent again for 30m\n" in out
+    assert "token URL      https://identity.xero.com/connect/token *\n" in out
+    assert "* not read on a page of the vendor" in out
+    assert " *" not in cli("providers", "semansys").out

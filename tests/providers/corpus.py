@@ -59,11 +59,12 @@ class Line:
         scopes = {key: tuple(self.context.get(name, ())) for key, name in SCOPES.items()}
         return a_job(response=ResponseMap(**profile), **scopes)
 
-    def interpret(self) -> Verdict:
+    def interpret(self, job: Job | None = None) -> Verdict:
+        """Return what the reply means to the line's job, or to another."""
         secrets = {name: Secret(self.context[name]) for name in SECRETS if name in self.context}
         return interpret(
             self.response,
-            self.job,
+            job or self.job,
             sent_at=datetime.fromtimestamp(self.context.get("now", 1_700_000_000), UTC),
             sent_refresh_token=secrets.get("sent_refresh_token"),
             previous=secrets.get("previous_access_token"),
