@@ -51,6 +51,7 @@ def facts(provider: Provider) -> Iterator[Fact]:
         ("body", "body", provider.body if provider.body != "form" else ""),
         ("params", "params", ", ".join(f"{name} = {value}" for name, value in provider.params.items())),
         ("scope", "scope", " ".join(provider.scope)),
+        ("response", "answers", _response(provider)),
         ("lifetime", "lifetime", _span(provider.lifetime)),
         ("revokes_previous", "a new token", _choice(provider.revokes_previous, "kills the old one", "kills none")),
         ("refreshes", "refresh token", "used between full grants" if provider.refreshes else ""),
@@ -80,6 +81,15 @@ def wanted(provider: Provider) -> str:
     else:
         address = ["environment"] * (bool(provider.environments) and provider.environment is None)
     return ", ".join((*address, *provider.vars, *provider.required))
+
+
+def _response(provider: Provider) -> str:
+    where = provider.response
+    return ", ".join(
+        f"{member} in {getattr(where, member)}"
+        for member in ("access_token", "expires_in", "scope", "error")
+        if getattr(where, member) is not None
+    )
 
 
 def _choice(known: bool | None, yes: str, no: str) -> str:  # noqa: FBT001  # a fact of the catalogue

@@ -109,7 +109,7 @@ def example(provider: Provider) -> str:
             keys["refresh_token"] = f"{secrets}#refresh_token"
         case "jwt_bearer":
             keys["assertion"] = {"key": f"{secrets}#key"}
-        case "client_credentials" | "token_exchange":
+        case _:
             pass
     keys |= {**provider.required, "path": f"tokens/{name}"}
     lines = [f"# {provider.title}: {provider.docs}", f"[jobs.{name}]"]
