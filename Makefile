@@ -14,7 +14,7 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11
 PYTEST_ARGS ?=
 # Debian packages that the tests marked `host` need.
-HOST_PACKAGES :=
+HOST_PACKAGES := chromium chromium-driver
 
 VENV := .venv
 PY := $(VENV)/bin/python
