@@ -6,7 +6,17 @@ import harness from './harness.cjs';
 
 export { errors };
 const REFRESH_TTL_S = 30 * 86400;
-const METHODS = { basic: 'client_secret_basic', post: 'client_secret_post', none: 'none' };
+const METHODS = {
+  basic: 'client_secret_basic',
+  post: 'client_secret_post',
+  client_secret_jwt: 'client_secret_jwt',
+  private_key_jwt: 'private_key_jwt',
+  none: 'none',
+};
+// The library takes a few of these alone unless told.
+const ALGORITHMS = [
+  ...['HS', 'RS', 'PS', 'ES'].flatMap((kind) => [256, 384, 512].map((size) => `${kind}${size}`)), 'EdDSA', 'Ed25519',
+];
 
 // The library's own store drops the oldest of 1000 entries; a test over hours must not lose a live token that way.
 class Store {
@@ -68,6 +78,8 @@ function client(id) {
     client_id: id,
     client_secret: known.secret || undefined,
     token_endpoint_auth_method: METHODS[known.auth ?? 'basic'],
+    ...(known.alg && { token_endpoint_auth_signing_alg: known.alg }),
+    ...(known.jwk && { jwks: { keys: [known.jwk] } }),
     grant_types: Store.grants,
     id_token_signed_response_alg: 'ES256',
     redirect_uris: [],
@@ -120,6 +132,7 @@ export function run({ path, grants, configuration, manner, metadata = {} }) {
     const provider = new Provider(origin, {
       adapter: Store,
       clientAuthMethods: Object.values(METHODS),
+      enabledJWA: { clientAuthSigningAlgValues: ALGORITHMS },
       cookies: { keys: ['unused'] },
       findAccount: async (ctx, sub) => ({ accountId: sub, claims: async () => ({ sub, email: `${sub}@example.org`, name: sub }) }),
       jwks: { keys: [key] },

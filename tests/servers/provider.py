@@ -52,6 +52,8 @@ KINDS = {
         program="oidc_consent.mjs", token_path="/token", client_auth="basic", scope="openid offline_access read"
     ),
     "oauth2": Kind(program="oauth2.py", token_path="/token", client_auth="post", scope="read write"),
+    "authlib": Kind(program="authlib_server.py", token_path="/token", client_auth="post", scope="read write"),
+    "jmondi": Kind(program="jmondi.mjs", token_path="/token", client_auth="post", scope="read write"),
     "node_oauth2": Kind(program="node_oauth2.cjs", token_path="/token", client_auth="basic_raw", scope="read write"),
 }
 # Characters that percent-encoding, form-encoding and Basic each treat in their own way.
@@ -157,10 +159,21 @@ class Provider:
             raise ValueError(answer["error"])
 
     def add_client(
-        self, client_id: str, *, secret: str, ttl: int | None = None, scope: str | None = None, auth: str | None = None
+        self,
+        client_id: str,
+        *,
+        secret: str = "",
+        ttl: int | None = None,
+        scope: str | None = None,
+        auth: str | None = None,
+        **more: Any,
     ) -> None:
-        """Register a client. `ttl`: seconds of its tokens, else the server's; `auth`: its `client_auth`."""
+        """Register a client. `ttl`: seconds of its tokens, else the server's; `auth`: its `client_auth`.
+
+        What signs has a `jwk`, its public key; for oidc-provider also `alg`, the one algorithm that it may use.
+        """
         client = {
+            **more,
             "secret": secret,
             "scope": scope or self.scope,
             "auth": (auth or self.client_auth).removesuffix("_raw"),

@@ -81,3 +81,15 @@ def oauth2(provider_pool: Callable[[str], Provider]) -> Provider:
 def node_oauth2(provider_pool: Callable[[str], Provider]) -> Provider:
     """@node-oauth/oauth2-server as any OAuth 2.0 server: `basic_raw` or `post`."""
     return provider_pool("node_oauth2")
+
+
+@pytest.fixture
+def authlib(provider_pool: Callable[[str], Provider]) -> Provider:
+    """Authlib: JWT-bearer grants, and clients that sign (`private_key_jwt`, `client_secret_jwt`)."""
+    return provider_pool("authlib")
+
+
+@pytest.fixture
+def jmondi(provider_pool: Callable[[str], Provider]) -> Provider:
+    """@jmondi/oauth2-server: token exchange."""
+    return provider_pool("jmondi")
