@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from refresher.config.words import BadValueError
 from refresher.core.address import is_forbidden
+from refresher.providers.row import PLACEHOLDER
 
 Address: TypeAlias = IPv4Address | IPv6Address
 _VISIBLE: Final = re.compile(r"[!-~]+")  # urlsplit silently drops newlines and tabs: judge the text before it does
@@ -30,11 +31,30 @@ def url(value: object) -> str:
     """Return `value` as it stands where it is a URL that may be sent secrets; else raise BadValueError."""
     if not isinstance(value, str):
         raise BadValueError("must be a text in quotes")
-    return _url(value)
+    return _judge(value)
+
+
+def template(value: object) -> str:
+    """Return `value` where it is such a URL, or one with `{name}`s: it is judged again when they are filled in."""
+    if not isinstance(value, str):
+        raise BadValueError("must be a text in quotes")
+    if "{" not in value:
+        return _judge(value)
+    _judge(PLACEHOLDER.sub("x", value))
+    return value
+
+
+def proxy(value: object) -> str:
+    """Return the URL of a proxy: it is told where to connect to, and sees nothing of what is sent there by https."""
+    if not isinstance(value, str):
+        raise BadValueError("must be a text in quotes")
+    if urlsplit(_judge(value, plain=True)).path.strip("/"):
+        raise BadValueError("must be a host and a port, e.g. http://proxy.example.com:3128")
+    return value
 
 
 @lru_cache(maxsize=1024)
-def _url(value: str) -> str:  # ten thousand jobs share a few hosts
+def _judge(value: str, *, plain: bool = False) -> str:  # ten thousand jobs share a few hosts, and one text for each
     if len(value) > _LONGEST_URL or _VISIBLE.fullmatch(value) is None or not _UNSAFE.isdisjoint(value):
         raise BadValueError("must be a URL such as https://id.example.com/oauth/token, of visible ASCII characters")
     try:
@@ -51,7 +71,7 @@ def _url(value: str) -> str:  # ten thousand jobs share a few hosts
     if port == 0 or parts.netloc.endswith(":"):
         raise BadValueError("has a port that no server listens on")
     local = _judge_host(parts.hostname or "", bracketed="[" in parts.netloc)
-    if parts.scheme == "http" and not local:
+    if parts.scheme == "http" and not local and not plain:
         raise BadValueError('must begin with "https://"; "http://" is for localhost and loopback addresses alone')
     return value
 

@@ -8,18 +8,23 @@ from refresher.config.mistakes import Findings, dotted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """`own` and `defaults` hold values that could be read; `bad` names the keys that stand there and could not."""
+    """`own` and `defaults` hold what could be read, `both` what counts of it; `bad` the keys that could not be."""
 
     name: str
     file: str
     own: dict[str, Any]
     defaults: dict[str, Any]
+    both: dict[str, Any]
     bad: frozenset[str]
     findings: Findings
 
     def get(self, key: str) -> Any:  # noqa: ANN401  # each key has its type in models.JobTable
         """Return the job's value, else the default one, else None."""
-        return self.own[key] if key in self.own else self.defaults.get(key)
+        return self.both.get(key)
+
+    def stating(self, keys: frozenset[str]) -> frozenset[str]:
+        """Return those of `keys` that the job or [defaults] state."""
+        return keys.intersection(self.both)
 
     def chosen(self, *keys: str) -> dict[str, Any]:
         """Return those of the alternative `keys` that count: the job's own choice, else that of [defaults]."""
@@ -32,6 +37,11 @@ class Draft:
         """Whether one of `keys` stands there and could not be read, so that nothing can be said of it."""
         return not self.bad.isdisjoint(keys)
 
+    def require(self, key: str, why: str) -> None:
+        """Tell that `key` is missing, unless it stands there and could not be read."""
+        if self.get(key) is None and not self.unsure(key):
+            self.wrong(key, why)
+
     def wrong(self, key: str, message: str) -> None:
         self.findings.wrong(self.file, dotted("jobs", self.name), key, message)
 
@@ -40,5 +50,4 @@ class Draft:
 
     def stated(self, key: str, otherwise: Any) -> Any:  # noqa: ANN401  # as get()
         """Return the job's value, else the default one, else `otherwise`."""
-        value = self.get(key)
-        return otherwise if value is None else value
+        return self.both.get(key, otherwise)

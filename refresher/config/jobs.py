@@ -1,29 +1,31 @@
 """One job: what its provider and its grant need, with the defaults filled in."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
-from refresher.config import words
+from refresher.config import endpoint, needs, program, times, words
 from refresher.config.draft import Draft
-from refresher.config.models import ResponseTable
+from refresher.config.endpoint import Blanks
+from refresher.config.job_tables import ResponseTable
+from refresher.config.members import Pairs
 from refresher.config.places import Named, Places
-from refresher.core import due
-from refresher.core.job import GrantName, Job, ResponseMap
+from refresher.config.request_keys import EXEC
+from refresher.config.shape import shape
+from refresher.core.job import USUAL_REPLY, Job, ResponseMap
 from refresher.core.model import Location
 from refresher.providers import Provider, catalogue
 
-_ENDPOINT: Final = ("token_url", "base_url", "environment")
-_REFERENCES: Final = ("client_secret", "password", "refresh_token")
-_GRANTS: Final = ("client_credentials", "password", "refresh_token")
+_TARGETS: Final = ("audience", "resource")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """One job's outcome; `job` is None where a mistake was told."""
+    """One job's outcome; `job` is None where a mistake was told. `chained`: its subject_token counts."""
 
     draft: Draft
     job: Job | None
     destinations: tuple[Named, ...]
+    chained: bool
 
 
 def build(draft: Draft, places: Places) -> Built:
@@ -32,146 +34,122 @@ def build(draft: Draft, places: Places) -> Built:
     destinations = places.destinations(draft)
     locations = tuple(location for _, location in destinations)
     state = places.state(draft, locations)
-    for key in _REFERENCES:
-        places.reference(draft, key)
-    for key in ("client_id", "client_secret"):
-        _require(draft, key, "is required")
-    provider = _provider(draft)
-    job = None if provider is None else _job(draft, provider, locations, state)
+    places.references(draft)
+    if draft.get("provider") == EXEC:
+        job: Job | None = _program(draft, locations, state)
+    else:
+        provider = _provider(draft)
+        job = None if provider is None else _job(draft, provider, locations, state)
     whole = not draft.bad and len(draft.findings.mistakes) == told
-    return Built(draft=draft, job=job if whole else None, destinations=destinations)
+    return Built(
+        draft=draft,
+        job=job if whole else None,
+        destinations=destinations,
+        chained=job is not None and job.grant == "token_exchange",
+    )
 
 
 def _job(draft: Draft, provider: Provider, destinations: tuple[Location, ...], state: Location) -> Job | None:
-    token_url = _token_url(draft, provider)
-    grant = _grant(draft, provider)
-    client_auth = draft.get("client_auth") or provider.client_auth
-    if client_auth == "basic_raw" and ":" in (draft.get("client_id") or ""):
-        draft.wrong("client_id", 'holds a colon, which basic_raw can\'t send: write client_auth = "basic" or "post"')
-    _life(draft, provider)
-    if token_url is None or grant is None:
+    for key in sorted(program.OWN.intersection(draft.own)):
+        draft.wrong(key, f'is used with provider = "{EXEC}" alone: take it out')
+    blanks = Blanks(draft, provider.vars)
+    where = endpoint.endpoint(draft, provider, blanks)
+    choice = needs.choice(draft, provider)
+    lifetime = draft.stated("lifetime", provider.lifetime)
+    times.promise(draft, lifetime)
+    params = _params(draft, provider, blanks)
+    if choice is None:
         return None
+    token_url, issuer = where or ("", "")
+    refreshes = choice.grant == "refresh_token" or provider.refreshes
+    made = shape(draft, provider, blanks, choice, issuer)
+    if where is not None:
+        blanks.close()
+    used = {key: draft.get(key) for key in choice.used}
     return Job(
         name=draft.name,
         provider=provider.name,
         token_url=token_url,
-        grant=grant,
-        client_auth=client_auth,
+        grant=choice.grant,
+        client_auth=choice.client_auth,
         client_id=draft.get("client_id") or "",
-        client_secret=draft.get("client_secret"),
-        username=draft.get("username"),
-        password=draft.get("password"),
-        refresh_token=draft.get("refresh_token"),
+        client_secret=next(iter(used.get("client_secret") or ()), None),
+        username=used.get("username"),
+        password=used.get("password"),
+        refresh_token=used.get("refresh_token"),
         scope=draft.stated("scope", provider.scope),
-        require_scope=draft.stated("require_scope", ()),
-        params=draft.stated("params", ()),
-        renew_before=draft.get("renew_before"),
-        lifetime=draft.stated("lifetime", provider.lifetime),
+        params=params,
+        lifetime=lifetime,
         refreshes=provider.refreshes,
         revokes_previous=draft.stated("revokes_previous", bool(provider.revokes_previous)),
         response=_response(provider.response, draft.get("response")),
-        keep=draft.stated("keep", ()),
-        adopt=draft.stated("adopt", False),  # noqa: FBT003  # the value of a key
+        shape=made,
+        times=times.times(draft, lifetime, refreshes=refreshes, usual=provider.refresh_every),
+        **_rest(draft),
         destinations=destinations,
         state=state,
     )
 
 
-def _require(draft: Draft, key: str, why: str) -> None:
-    if draft.get(key) is None and not draft.unsure(key):
-        draft.wrong(key, why)
+def _program(draft: Draft, destinations: tuple[Location, ...], state: Location) -> Job:
+    """Return the job of a program: it is run again as freely as client credentials are shown again."""
+    lifetime = draft.get("lifetime")
+    times.promise(draft, lifetime)
+    return Job(
+        name=draft.name,
+        provider=EXEC,
+        token_url="",
+        grant="client_credentials",
+        client_auth="none",
+        client_id="",
+        lifetime=lifetime,
+        revokes_previous=draft.stated("revokes_previous", False),  # noqa: FBT003  # the value of a key
+        response=_response(USUAL_REPLY, draft.get("response")),
+        shape=program.shape(draft),
+        times=times.times(draft, lifetime, refreshes=False),
+        **_rest(draft),
+        destinations=destinations,
+        state=state,
+    )
+
+
+def _rest(draft: Draft) -> dict[str, Any]:
+    """Return what every job may state, whoever issues its token."""
+    return {
+        "require_scope": draft.stated("require_scope", ()),
+        "renew_before": draft.get("renew_before"),
+        "keep": draft.stated("keep", ()),
+        "adopt": draft.stated("adopt", False),  # noqa: FBT003  # the value of a key
+    }
 
 
 def _provider(draft: Draft) -> Provider | None:
-    _require(draft, "provider", "is required: refresher providers lists them; oauth2 is any RFC 6749 endpoint")
     name = draft.get("provider")
-    if name is None or name in catalogue():
-        return None if name is None else catalogue()[name]
-    hint = words.hint(name, catalogue())
-    draft.wrong("provider", f"is not in the catalogue{hint} (refresher providers lists it; oauth2 is any endpoint)")
+    if name in catalogue():
+        return catalogue()[name]
+    draft.require("provider", "is required: refresher providers lists them; oauth2 is any RFC 6749 endpoint")
+    if name is not None:
+        hint = words.hint(name, (*catalogue(), EXEC))
+        draft.wrong("provider", f"is not in the catalogue{hint} (refresher providers lists it; oauth2 is any endpoint)")
+    if "command" not in draft.own:
+        draft.require("client_id", "is required")
     return None
 
 
-def _token_url(draft: Draft, provider: Provider) -> str | None:
-    """Return the whole URL of the token endpoint, from the one of three keys that the job chose."""
-    match draft.chosen(*_ENDPOINT):
-        case _ if draft.unsure(*_ENDPOINT):
-            pass
-        case several if len(several) > 1:
-            first, second, *_ = several
-            draft.wrong(second, f"stands beside {first}: write one of the two")
-        case {"token_url": url}:
-            return str(url)
-        case {"base_url": url} if provider.token_path is not None:
-            return str(url).rstrip("/") + provider.token_path
-        case {"base_url": _}:
-            draft.wrong("base_url", f"is not enough: {provider.name} stands for any path; write token_url")
-        case {"environment": name}:
-            return _environment(draft, provider, name)
-        case _:
-            return _usual(draft, provider)
-    return None
-
-
-def _environment(draft: Draft, provider: Provider, name: str) -> str | None:
-    if name in provider.environments:
-        return provider.environments[name] + (provider.token_path or "")
-    if provider.environments:
-        known = words.listed(provider.environments)
-        draft.wrong("environment", f"must be {known}{words.hint(name, provider.environments)}; or write token_url")
-    else:
-        draft.wrong("environment", f"{provider.name} has none; write {_host_key(provider)}")
-    return None
-
-
-def _usual(draft: Draft, provider: Provider) -> str | None:
-    if provider.environment is not None:
-        return _environment(draft, provider, provider.environment)
-    if provider.environments:
-        known = words.listed(provider.environments)
-        draft.wrong("environment", f"is required: {known}; or write token_url")
-    else:
-        draft.wrong(_host_key(provider), f"is required with provider {provider.name}")
-    return None
-
-
-def _host_key(provider: Provider) -> str:
-    return "token_url" if provider.token_path is None else "base_url"
-
-
-def _grant(draft: Draft, provider: Provider) -> GrantName | None:
-    """Return the grant, telling what it needs and lacks, and what it does not use."""
-    grant: GrantName | None = draft.get("grant") or provider.grant
-    if draft.unsure("grant"):
-        return None
-    match grant:
-        case None:
-            draft.wrong("grant", f"is required: {words.listed(_GRANTS)}")
-        case "password":
-            _require(draft, "username", "is required with grant password")
-            _require(draft, "password", "is required with grant password")
-        case "refresh_token":
-            _require(draft, "refresh_token", "is required with this grant: a reference to the first refresh token")
-        case "client_credentials":
-            pass
-    used = {"password": ("username", "password"), "refresh_token": ("refresh_token",)}
-    for owner, keys in used.items():
-        for key in keys:
-            if grant is not None and owner != grant and key in draft.own:
-                draft.odd(key, f"is not used with grant {grant}")
-    return grant
-
-
-def _life(draft: Draft, provider: Provider) -> None:
-    """Warn where readers are promised less than renew_before asks for."""
-    margin, lifetime = draft.get("renew_before"), draft.stated("lifetime", provider.lifetime)
-    if lifetime is None:
-        return
-    if lifetime < due.SHORTEST:
-        draft.odd("lifetime", f"is shorter than {words.spell(due.SHORTEST)}: nothing is promised to readers")
-    elif margin is not None and due.promised(lifetime, margin) < due.renew_before(lifetime, margin):
-        promised = words.spell(due.promised(lifetime, margin))
-        draft.odd("renew_before", f"readers are promised {promised} and no more, a quarter of the token's lifetime")
+def _params(draft: Draft, provider: Provider, blanks: Blanks) -> Pairs:
+    """Return the extra members of the request: the job's own win over its provider's."""
+    own: Pairs = draft.stated("params", ())
+    for key in _TARGETS:
+        if (targets := draft.get(key)) is not None:
+            if any(name == key for name, _ in own):
+                draft.wrong(key, "stands in params, too: write one of the two")
+            own = (*own, *((key, target) for target in targets))
+    names = {name for name, _ in own}
+    for key, example in provider.required.items():
+        if key not in names:
+            draft.require(key, f'is required with provider {provider.name}, e.g. {key} = "{example}"')
+    known = ((name, blanks.fill(value)) for name, value in provider.params.items() if name not in names)
+    return (*known, *own)
 
 
 def _response(known: ResponseMap, table: ResponseTable | None) -> ResponseMap:

@@ -22,7 +22,6 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _SHOWN: Final = 64  # characters of a name that a line shows
 _BARE: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_SHOWN}}}")
 _NAMED: Final = frozenset(("jobs", "clusters"))  # tables that hold a table for each name
-_LATER: Final = frozenset(("schedule", "max_age", "verify"))  # keys of a job that a later version reads
 _LATER_TABLES: Final = frozenset(("scheduler", "hooks", "web"))
 _TEXTS: Final = {
     "model_type": "must be a table",
@@ -110,8 +109,7 @@ def _tell(
 
 
 def _unknown(place: Location, near: str | None, known: list[str]) -> str:
-    later = place[0] in ("jobs", "defaults") and place[-1] in _LATER
-    if later or (place[0] in _LATER_TABLES and near is None):
+    if place[0] in _LATER_TABLES and near is None:
         return "isn't supported by this version"
     if len(known) == 1 and near is None:
         return (

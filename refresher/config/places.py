@@ -6,14 +6,16 @@ Rules of this module:
   the order in which destinations are listed moves nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from refresher.config import words
 from refresher.config.draft import Draft
+from refresher.config.job_tables import DestinationTable
+from refresher.config.keys import Table
 from refresher.config.mistakes import Findings, dotted
-from refresher.config.models import DestinationTable, VaultTable
+from refresher.config.models import VaultTable
 from refresher.core.job import Job
 from refresher.core.model import Location, Reference
 
@@ -70,14 +72,13 @@ class Places:
             )
         return Location(cluster=cluster, mount=table.state_mount or table.mount, path=path)
 
-    def reference(self, draft: Draft, key: str) -> None:
-        """Tell what is odd about the secret reference at `key`."""
-        found: Any = draft.get(key)
-        if not isinstance(found, Reference) or found.kind != "vault":
-            return
-        self._known(draft, key, found.cluster)
-        if found.target.split("/")[1] == "data":
-            draft.odd(key, 'a vault reference is written without "data/", as the vault CLI takes it')
+    def references(self, draft: Draft) -> None:
+        """Tell what is odd about the job's references to secrets."""
+        for where, found in (each for key, value in draft.both.items() for each in _references(key, value)):
+            if found.kind == "vault":
+                self._known(draft, where, found.cluster)
+                if found.target.split("/")[1] == "data":
+                    draft.odd(where, 'a vault reference is written without "data/", as the vault CLI takes it')
 
     def _known(self, draft: Draft, key: str, cluster: str) -> bool:
         if cluster in self.clusters or cluster in self.unread:
@@ -129,6 +130,25 @@ class Places:
                     f'refresh tokens stand in the mount that readers read: a policy on "{mount}/data/*" shows them; '
                     "give them a mount of their own, or readers a policy on their paths alone",
                 )
+
+
+def _references(key: str, value: object) -> Iterator[tuple[str, Reference]]:
+    """Yield the references in a key's value, whatever its shape, and the names of their places."""
+    match value:
+        case str():  # most are, and to tell a table is slow
+            pass
+        case Reference():
+            yield key, value
+        case (str(name), Reference() as inner):
+            yield f"{key}.{name}", inner
+        case tuple():
+            for inner in value:
+                yield from _references(key, inner)
+        case Table():
+            for name, inner in value.said().items():
+                yield from _references(f"{key}.{name}", inner)
+        case _:
+            pass
 
 
 def _writer(other: Draft, draft: Draft) -> str:

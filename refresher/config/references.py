@@ -6,6 +6,7 @@ Rules of this module:
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from refresher.config import words
@@ -14,6 +15,14 @@ from refresher.core.model import Reference
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FIELD: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
+MOST_SECRETS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class OtherJob:
+    """The access token that another job of this configuration keeps."""
+
+    name: str
 
 
 def reference(value: object) -> Reference:
@@ -37,6 +46,25 @@ def reference(value: object) -> Reference:
                 "a secret stands here in the clear; put it into a file of mode 0600 and write a reference, "
                 'e.g. "file:/etc/refresher/name.secret" or "vault:secret/clients/name#field"'
             )
+
+
+def pair(value: object) -> tuple[Reference, ...]:
+    """Return one reference, or two in the order in which they are tried while a secret is being changed."""
+    items = value if isinstance(value, list) else [value]
+    found = tuple(reference(item) for item in items)
+    if not 1 <= len(found) <= MOST_SECRETS or len(set(found)) < len(found):
+        raise BadValueError("must be a reference, or a list of two different ones, the one to try first at the head")
+    return found
+
+
+def subject(value: object) -> Reference | OtherJob:
+    """Return where the token to exchange stands: a reference, or `job:NAME`, another job's token."""
+    if isinstance(value, str) and value.startswith("job:"):
+        try:
+            return OtherJob(words.path(value.removeprefix("job:")))
+        except BadValueError:
+            raise BadValueError('another job\'s token is "job:" and the name of its table [jobs.NAME]') from None
+    return reference(value)
 
 
 def _vault(rest: str) -> Reference:

@@ -6,6 +6,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from refresher.config.models import File
+from refresher.config.request_keys import EXEC
 from refresher.providers import catalogue
 
 
@@ -31,5 +32,5 @@ class _Generator(GenerateJsonSchema):
 def json_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12)."""
     made = File.model_json_schema(schema_generator=_Generator)
-    made["$defs"]["JobTable"]["properties"]["provider"]["enum"] = list(catalogue())
+    made["$defs"]["JobTable"]["properties"]["provider"]["enum"] = [*catalogue(), EXEC]
     return {"$schema": _Generator.schema_dialect, **made, "title": "jobs.toml"}

@@ -5,7 +5,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from refresher.config import clusters, files, jobs
+from refresher.config import chains, clusters, files, jobs
 from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, Reading, dotted, read
 from refresher.config.models import File, Included
@@ -70,7 +70,7 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
     )
     outcomes = [jobs.build(draft, places) for draft in _drafts(main, included, findings)]
     places.clashes((each.draft, each.destinations) for each in outcomes)
-    found = {each.draft.name: each.job for each in outcomes if each.job is not None}
+    found = chains.link(outcomes)
     places.shared_mounts(found.values(), findings, main.file)
     if not outcomes and not any(place[0] == "jobs" for place in main.bad):
         findings.wrong(main.file, "jobs", "", "there is no job: write at least one table [jobs.NAME]")
@@ -110,6 +110,7 @@ def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings
                 file=reading.file,
                 own=own,
                 defaults=defaults,
+                both=defaults | own if defaults else own,
                 bad=frozenset(unread.get(name, ())) | (bad_defaults - own.keys()),
                 findings=findings,
             )

@@ -26,16 +26,8 @@ _SEGMENT: Final = re.compile(SEGMENT)
 _PATH: Final = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*")
 _SPAN: Final = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s)?")
 _SHARE: Final = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)%")
-_MEMBER: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:/-]{0,126}[A-Za-z0-9_])?")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 _LISTEN: Final = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
-OWN_MEMBERS: Final = frozenset(
-    ("access_token", "token_type", "expires_at", "expires_at_unix", "issued_at", "scope", "job", "managed_by")
-)
-OWN_PARAMS: Final = frozenset(
-    ("grant_type", "client_id", "client_secret", "username", "password", "refresh_token", "scope")
-)
-SECRET_PARAMS: Final = frozenset(("client_assertion", "assertion", "subject_token", "actor_token", "code", "api_key"))
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
@@ -143,52 +135,6 @@ def scopes(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parts))
 
 
-def params(value: object) -> tuple[tuple[str, str], ...]:
-    """Return extra form members. Those that have a key of their own, or carry a secret, are refused."""
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise BadValueError('must be a table of texts, e.g. { audience = "https://api.example.com" }')
-    for name, item in value.items():
-        if not name or not (name + item).isprintable():
-            raise BadValueError("names and values must be one line each, without control characters, names not empty")
-        if name in OWN_PARAMS:
-            raise BadValueError(f'"{name}" is set by the job itself; write the key {_own_key(name)} of the job')
-        if name in SECRET_PARAMS:
-            raise BadValueError(f'"{name}" carries a secret; this version takes none in params')
-    return tuple(value.items())
-
-
-def _own_key(param: str) -> str:
-    return "grant" if param == "grant_type" else param
-
-
-def member(value: object) -> str:
-    """Return the name of a member of a reply."""
-    if not isinstance(value, str) or _MEMBER.fullmatch(value) is None:
-        raise BadValueError("must be the name of a member of the reply")
-    return value
-
-
-def keep(value: object) -> tuple[str, ...]:
-    """Return names of reply members to store beside the token; the refresh token lives elsewhere."""
-    if not isinstance(value, list):
-        raise BadValueError('must be a list of names, e.g. ["id_token"]')
-    names = tuple(dict.fromkeys(member(item) for item in value))
-    if "refresh_token" in names:
-        raise BadValueError('"refresh_token" is never stored where readers look; it has its own state record')
-    if taken := sorted(OWN_MEMBERS.intersection(names)):
-        raise BadValueError(f'"{taken[0]}" is stored already')
-    return names
-
-
-def error_ok(value: object) -> tuple[str | int, ...]:
-    """Return the values of the error member that mean success."""
-    if not isinstance(value, list) or not all(isinstance(item, str | int) for item in value):
-        raise BadValueError("must be a list of texts and whole numbers, e.g. [0]")
-    if any(isinstance(item, bool) for item in value):
-        raise BadValueError("must be a list of texts and whole numbers, e.g. [0]")
-    return tuple(value)
-
-
 def flag(value: object) -> bool:
     """Return true or false."""
     if not isinstance(value, bool):
@@ -210,14 +156,12 @@ def pattern(value: object) -> str:
     return text(value)
 
 
-def one_of(*known: str, planned: tuple[str, ...] = ()) -> Callable[[object], str]:
-    """Return a reader of one of the `known` words; `planned` ones are told apart from slips."""
+def one_of(*known: str) -> Callable[[object], str]:
+    """Return a reader of one of the `known` words."""
 
     def read(value: object) -> str:
         if isinstance(value, str) and value in known:
             return value
-        if isinstance(value, str) and value in planned:
-            raise BadValueError(f"isn't supported by this version; write {listed(known)}")
         raise BadValueError(f"must be {listed(known)}{hint(value, known)}")
 
     return read

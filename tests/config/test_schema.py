@@ -73,4 +73,4 @@ def test_names_are_held_to_their_pattern_and_providers_to_the_catalogue():
     for named in ("jobs", "clusters"):
         assert schema["properties"][named]["additionalProperties"] is False
         assert len(schema["properties"][named]["patternProperties"]) == 1
-    assert schema["$defs"]["JobTable"]["properties"]["provider"]["enum"] == list(catalogue())
+    assert schema["$defs"]["JobTable"]["properties"]["provider"]["enum"] == [*catalogue(), "exec"]

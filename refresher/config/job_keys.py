@@ -1,0 +1,83 @@
+"""A job's table: how a token is asked for (request_keys.py), what becomes of the reply, and when and where."""
+
+from refresher.config import keys
+from refresher.config.job_tables import DestinationTable, ResponseTable, Verify
+from refresher.config.keys import Table, flag, optional
+from refresher.config.request_keys import ClientKeys, GrantKeys, ProviderKeys, RequestKeys
+
+
+class ReplyKeys(Table):
+    """The reply, and what becomes of it."""
+
+    response: ResponseTable | None = optional(
+        "Where the reply keeps its members, where that is not as in RFC 6749.",
+        {"access_token": "data.token", "expires_in": "data.ttl", "expires_in_unit": "ms"},
+    )
+    require_scope: keys.Scope | None = optional(
+        "What the token must be granted; else it is refused and the old one stays.", ["orders.read"]
+    )
+    verify: Verify = optional(
+        "How the token is tried before it is published. `introspect` asks the issuer (RFC 7662).",
+        {"url": "https://crm.example.com/api/me", "status": 200},
+        {"introspect": "https://id.example.com/oauth/introspect"},
+        "introspect",
+    )
+    keep: keys.Keep | None = optional("Further members of the reply to store beside the token.", ["id_token"])
+    revokes_previous: keys.Flag | None = flag(
+        "Whether a new token kills the one before it; else what the provider says."
+    )
+
+
+class TimeKeys(Table):
+    """When to renew: at the earliest of these."""
+
+    renew_before: keys.MarginKey | None = optional(
+        "The life that readers may count on, at most a quarter of the lifetime; else 10 minutes or 5 %, the larger.",
+        "10m",
+        "25%",
+    )
+    lifetime: keys.Span | None = optional(
+        "The lifetime to assume when the reply states none; else the provider's.", "1h"
+    )
+    max_age: keys.Span | None = optional("Renew what is older, however long it may live.", "1d")
+    schedule: keys.Schedule | None = optional(
+        "When to renew whatever the token's age: minute, hour, day, month, day of the week.",
+        "0 3 * * *",
+        "30 6,18 * * mon-fri",
+    )
+    timezone: keys.Timezone | None = optional(
+        "The time zone of `schedule`, by its name in the tz database.", "Europe/Lisbon", otherwise="UTC"
+    )
+    refresh_every: keys.Span | None = optional(
+        "Use the refresh token at least so often, lest it die of disuse; else half of what the provider allows.", "24h"
+    )
+
+
+class ProgramKeys(Table):
+    """With provider `exec`: a program of yours that prints a token as JSON. Its variables stand in `environment`."""
+
+    command: keys.Command | None = optional(
+        "The program, by its absolute path, and its arguments. No shell reads it. Required.",
+        ["/usr/local/bin/fetch-token", "--client", "crm"],
+    )
+    secrets: keys.NamedSecrets | None = optional(
+        "What it gets on standard input, as one JSON object.", {"password": "vault:secret/clients/crm#password"}
+    )
+    deadline: keys.Span | None = optional("When it is ended if it still runs.", "1m", otherwise="30s")
+
+
+class PlaceKeys(Table):
+    """Where readers find the token."""
+
+    path: keys.Name | None = optional(
+        "A path in the default cluster and its mount. Required, or `destinations`.", "tokens/crm"
+    )
+    destinations: list[DestinationTable] | None = optional(
+        "Several paths, or other clusters and mounts.",
+        [{"path": "tokens/crm"}, {"cluster": "eu", "mount": "shared", "path": "crm"}],
+    )
+    adopt: keys.Flag | None = flag("`true`: take over a path that somebody else wrote before.")
+
+
+class JobTable(PlaceKeys, ProgramKeys, TimeKeys, ReplyKeys, RequestKeys, GrantKeys, ClientKeys, ProviderKeys):
+    """One OAuth client at one provider, kept fresh at one or more Vault paths."""
