@@ -55,6 +55,11 @@ def verifier(algorithm: str, secret: str = LONG_SECRET) -> Key:
     return kind.import_key(public_pem(KIND_OF[algorithm]))
 
 
+def public_jwk(algorithm: str, **more: str) -> dict[str, Any]:
+    """Return the public key that checks what is signed by `algorithm`, as a server registers it."""
+    return {**verifier(algorithm).as_dict(private=False), **more}
+
+
 @functools.cache
 def certificate(kind: str) -> x509.Certificate:
     """Return a certificate that the key has signed for itself."""

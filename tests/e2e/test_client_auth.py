@@ -1,0 +1,188 @@
+"""Each way to prove the client, against servers that hold it to the standards; and what they refuse."""
+
+import json
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from tests import keys
+from tests.e2e.site import Site
+from tests.servers.provider import AWKWARD, Provider
+
+pytestmark = pytest.mark.e2e
+SHARED = ("HS256", "HS384", "HS512")
+
+
+def job(site: Site, provider: Provider, name: str = "api", **more: Any) -> None:
+    """Add a job that asks for client_credentials as a client of its own name."""
+    words = {"provider": "oauth2", "token_url": provider.token_url, "grant": "client_credentials"}
+    site.jobs[name] = words | {"client_id": name, "scope": provider.scope, "path": f"tokens/{name}"} | more
+
+
+def signing(site: Site, provider: Provider, algorithm: str, name: str = "api", **key: Any) -> None:
+    """Add a job that proves itself by a JWT, and its client at the server."""
+    if algorithm in SHARED:
+        provider.add_client(name, secret=keys.LONG_SECRET, auth="client_secret_jwt", alg=algorithm)
+        secret = site.secret(f"{name}-secret", keys.LONG_SECRET)
+        job(site, provider, name, client_auth="client_secret_jwt", client_secret=secret)
+        site.jobs[name]["client_key"] = {"algorithm": algorithm, **key}
+    else:
+        jwk = keys.public_jwk(algorithm, use="sig", kid="k-1")
+        provider.add_client(name, auth="private_key_jwt", alg=algorithm, jwk=jwk)
+        private = site.secret(f"{name}-key", keys.pem(keys.KIND_OF[algorithm]))
+        key = {"key": private, "algorithm": algorithm, "key_id": "k-1", **key}
+        job(site, provider, name, client_auth="private_key_jwt", client_key=key)
+
+
+def once(site: Site, *words: str) -> dict[str, dict[str, Any]]:
+    """Make one pass and return how each job ended."""
+    site.write()
+    done = site.run("once", "--json", *words)
+    ended = [json.loads(line) for line in done.stdout.splitlines()]
+    assert ended, done.stderr
+    assert "eyJ" not in done.stdout + done.stderr, "no JWT is to be seen"
+    return {one["job"]: one for one in ended}
+
+
+def log(site: Site) -> list[dict[str, Any]]:
+    """The log of the last pass."""
+    return [json.loads(line) for line in site.outputs[-1].splitlines()]
+
+
+def test_every_algorithm_is_believed_each_time(site, oidc_provider):
+    """oidc-provider holds a client to its one algorithm and refuses a `jti` that it has seen."""
+    algorithms = [*keys.KIND_OF, *SHARED]
+    for algorithm in algorithms:
+        signing(site, oidc_provider, algorithm, name=algorithm)
+    for words in ((), ("--force",)):
+        ended = once(site, *words)
+        assert {name: one["outcome"] for name, one in ended.items()} == dict.fromkeys(algorithms, "rotated")
+    for algorithm in algorithms:
+        assert oidc_provider.accepts(site.token(algorithm)["access_token"])
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "HS256"])
+def test_another_server_believes_it_too(site, authlib, algorithm):
+    signing(site, authlib, algorithm)
+    assert once(site)["api"]["outcome"] == "rotated"
+    assert once(site, "--force")["api"]["outcome"] == "rotated"
+    assert authlib.accepts(site.token("api")["access_token"])
+
+
+@pytest.mark.parametrize("name", ["oidc_provider", "authlib"])
+@pytest.mark.parametrize("wrong", ["key", "audience", "client", "secret"])
+def test_what_is_not_believed_is_a_refused_client(site, provider_pool, name, wrong):
+    provider = provider_pool(name)
+    signing(site, provider, "HS256" if wrong == "secret" else "RS256")
+    match wrong:
+        case "key":
+            site.jobs["api"]["client_key"]["key"] = site.secret("other-key", keys.pem("other RSA"))
+        case "audience":
+            site.jobs["api"]["client_key"]["audience"] = "https://somebody.else.example"
+        case "client":
+            site.jobs["api"]["client_id"] = "nobody"
+        case "secret":
+            site.jobs["api"]["client_secret"] = site.secret("other-secret", keys.LONG_SECRET[::-1])
+    ended = once(site)["api"]
+    assert (ended["outcome"], ended["error"]) == ("rejected_permanent", "invalid_client")
+    assert site.token("api") is None
+
+
+def test_the_audience_may_be_the_issuer(site, oidc_provider):
+    signing(site, oidc_provider, "ES256", audience=oidc_provider.url)
+    assert once(site)["api"]["outcome"] == "rotated"
+
+
+def test_a_certificate_goes_along(site, oidc_provider):
+    """A server that knows the key by another name than its thumbprint takes no offence at it."""
+    signing(site, oidc_provider, "RS256", certificate=site.secret("certificate", keys.certificate_pem()))
+    assert once(site)["api"]["outcome"] == "rotated"
+
+
+def test_a_key_of_another_kind_is_told_of_before_anything_is_sent(site, oidc_provider):
+    signing(site, oidc_provider, "RS256")
+    site.jobs["api"]["client_key"]["key"] = reference = site.secret("other-key", keys.pem("P-256"))
+    ended = once(site)["api"]
+    assert (ended["outcome"], ended["error"]) == ("store_failed", "secret_unreadable")
+    (line,) = [one for one in log(site) if one["event"] == "store_failed"]
+    assert line["why"] == f"client_key.key ({reference}): the key does not fit RS256, which takes an RSA private key"
+    assert oidc_provider.stats().of("api").total == 0
+
+
+def presigned(provider: Provider, **changes: Any) -> str:
+    """A JWT that somebody else signs for the client."""
+    now = 1 << 32 if changes.pop("future", False) else 0
+    claims = {"iss": "api", "sub": "api", "aud": provider.token_url, "jti": "j-1", "exp": now} | changes
+    return jwt.encode({"alg": "ES256"}, claims, ECKey.import_key(keys.pem("P-256")))
+
+
+@pytest.mark.parametrize("name", ["oidc_provider", "authlib"])
+def test_an_assertion_of_somebody_else_is_read_at_each_try(site, provider_pool, name):
+    provider = provider_pool(name)
+    provider.add_client("api", auth="private_key_jwt", alg="ES256", jwk=keys.public_jwk("ES256"))
+    job(site, provider, client_auth="private_key_jwt")
+
+    def given(**changes: Any) -> dict[str, Any]:
+        site.jobs["api"]["client_assertion"] = site.secret("assertion", presigned(provider, **changes))
+        return once(site, "--force")["api"]
+
+    expired = given()
+    assert (expired["outcome"], expired["error"]) == ("rejected_permanent", "invalid_client")
+    assert given(future=True)["outcome"] == "rotated"
+    replayed = given(future=True)
+    assert (replayed["outcome"], replayed["error"]) == ("rejected_permanent", "invalid_client")
+    assert given(future=True, jti="j-2")["outcome"] == "rotated"
+
+
+def test_a_public_client_says_who_it_is(site, oidc_provider):
+    oidc_provider.add_client("api", auth="none")
+    user = {"username": oidc_provider.username, "password": site.secret("password", oidc_provider.password)}
+    job(site, oidc_provider, client_auth="none", grant="password", **user)
+    assert once(site)["api"]["outcome"] == "rotated"
+    assert oidc_provider.stats().of("api").outcomes == {"200": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "odd"),
+    [("oauth2", "basic", "basic_raw", "é€😀"), ("node_oauth2", "basic_raw", "basic", "")],
+)
+def test_a_secret_of_special_characters_goes_one_way_and_a_refusal_names_it(
+    site, provider_pool, name, right, wrong, odd
+):
+    """A server that decodes, and one that does not; that one takes ASCII alone (RFC 6749 appendix A.2)."""
+    provider = provider_pool(name)
+    secret = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ " + AWKWARD + odd
+    provider.add_client("api", secret=secret)
+    job(site, provider, client_secret=site.secret("secret", secret), client_auth=wrong)
+    refused = once(site)["api"]
+    assert (refused["outcome"], refused["error"]) == ("rejected_permanent", "invalid_client")
+    (line,) = [one for one in log(site) if one["event"] == "latched"]
+    assert "id or secret holds special characters, which servers read in two ways" in line["why"]
+    assert f'try client_auth = "{right}" or "post"' in line["why"]
+
+    site.jobs["api"]["client_auth"] = right
+    assert once(site)["api"]["outcome"] == "rotated"
+    site.jobs["api"]["client_auth"] = "post"
+    assert once(site, "--force")["api"]["outcome"] == "rotated"
+
+
+@pytest.mark.parametrize("name", ["oauth2", "oidc_provider", "authlib", "jmondi", "node_oauth2"])
+def test_the_next_client_secret_serves_while_a_secret_is_being_changed(site, provider_pool, name):
+    provider = provider_pool(name)
+    old, new = (site.canaries.plant(f"{age} client secret", odd="+/= &%") for age in ("old", "new"))
+    provider.add_client("api", secret=old)
+    both = [site.secret("old", old), site.secret("new", new)]
+    job(site, provider, client_auth=provider.client_auth, client_secret=both)
+    assert once(site)["api"]["outcome"] == "rotated"
+    assert not any("client_secret" in line for line in log(site))
+
+    provider.add_client("api", secret=new)
+    assert once(site, "--force")["api"]["outcome"] == "rotated"
+    (line,) = [one for one in log(site) if one["event"] == "rotated"]
+    assert line["client_secret"] == "next"
+
+    provider.add_client("api", secret="neither of them")
+    assert once(site, "--force")["api"]["error"] == "invalid_client"
+    assert provider.stats().of("api").total == 1 + 2 + 2
