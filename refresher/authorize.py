@@ -15,16 +15,20 @@ from typing import Final, Literal, TypeAlias
 from refresher import daemon
 from refresher.charge import Charge
 from refresher.consent import Ask, InterruptedWaitError, Interruption, Prompt
+from refresher.core.events import Event
 from refresher.core.fingerprint import fingerprint
 from refresher.core.job import Consent, Job
 from refresher.core.model import Reference, Rejected
 from refresher.core.outcome import Outcome
 from refresher.core.secret import Secret
 from refresher.core.settings import Settings
+from refresher.ports import Sink
 from refresher.providers.consent import explain_consent
+from refresher.sinks.log import LogSink
 
 TRIES: Final = 3  # of the first refresh: a server may fail within the second of issue
 LONGEST_WAIT: Final = timedelta(seconds=10)  # for the next of them
+TOLD_HERE: Final = frozenset({"failing", "latched", "recovered", "rotation_rejected"})
 RETRY: Final = timedelta(seconds=2)  # of a write that holds the only copy
 
 Verdict: TypeAlias = Literal[
@@ -41,11 +45,24 @@ Verdict: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What came of it. `outcome` is that of the last walk, `why` tells a person about a refusal."""
+    """What came of it. `outcome` is that of the last walk, `why` tells a person what failed and what to do."""
 
     verdict: Verdict
     outcome: Outcome | None = None
     why: str = ""
+
+
+class Reasons:
+    """ports.Sink: keeps why a walk failed, for the verb to tell; to a log it would read as the job's own trouble."""
+
+    def __init__(self, beyond: Sink) -> None:
+        self.why = ""
+        self._beyond = beyond
+
+    def tell(self, event: Event) -> None:
+        self.why = str(event.fields.get("why", self.why))
+        if event.name not in TOLD_HERE:
+            self._beyond.tell(event)
 
 
 class Authorization:
@@ -189,12 +206,14 @@ async def authorize(  # noqa: PLR0913  # what an operator says
 
     Raises ValueError where there is neither.
     """
-    interruption = Interruption()
-    async with daemon.build(replace(settings, jobs={job.name: job})) as parts:
+    interruption, reasons = Interruption(), Reasons(LogSink())
+    async with daemon.build(replace(settings, jobs={job.name: job}), sinks=(reasons,)) as parts:
         one = Authorization(parts, interruption, show=show, say=say)
         with interruption.signals():
             if reference is not None:
-                return await one.by_reference(job, reference, force=force)
-            if job.shape.consent is None:
+                ended = await one.by_reference(job, reference, force=force)
+            elif job.shape.consent is not None:
+                ended = await one.by_consent(job, job.shape.consent, force=force)
+            else:
                 raise ValueError("neither a reference nor a way to consent")
-            return await one.by_consent(job, job.shape.consent, force=force)
+    return replace(ended, why=ended.why or reasons.why)

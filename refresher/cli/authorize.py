@@ -15,7 +15,6 @@ from refresher.config.words import BadValueError
 from refresher.core.errors import ConfigError, Mistake
 from refresher.core.job import Job
 from refresher.core.model import Reference
-from refresher.core.outcome import Outcome
 from refresher.core.settings import Settings
 
 if TYPE_CHECKING:  # --help needs none of it
@@ -92,14 +91,12 @@ def _show(prompt: "Prompt") -> None:
     print(f"Waiting for the answer until {until}; Ctrl-C ends it.", flush=True)
 
 
-def _walked(ended: Outcome | None) -> str:
-    """Return what came of the last walk; nobody plans a next one here."""
-    if ended is None:
-        return ""
-    if ended.well:
-        return _words.outcome_line(ended)
-    status = f", HTTP {ended.http_status}" if ended.http_status else ""
-    return f"{ended.outcome.replace('_', ' ')} ({ended.error}{status})"
+def _walked(ended: "Ended") -> str:
+    """Return what came of the last walk."""
+    if ended.outcome is None or ended.outcome.well:
+        return "" if ended.outcome is None else _words.outcome_line(ended.outcome)
+    status = f" (HTTP {ended.outcome.http_status})" if ended.outcome.http_status else ""
+    return f"{ended.why or ended.outcome.error}{status}"
 
 
 def _big(text: str) -> str:
@@ -113,7 +110,7 @@ def _say(line: str, to: TextIO | None = None) -> None:
 
 def _tell(job: Job, ended: "Ended", where: Reference | None) -> int:
     """Print what came of it and return the exit code."""
-    line = _walked(ended.outcome)
+    line = _walked(ended)
     source = "consent" if where is None else str(where)
     match ended.verdict:
         case "proven":

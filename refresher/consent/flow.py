@@ -14,7 +14,7 @@ from refresher.core.model import HttpRequest, HttpResponse, Rejected, Verdict
 from refresher.core.secret import Secret
 from refresher.ports import Clock, Http
 from refresher.providers import consent as words
-from refresher.providers import interpret, unanswered
+from refresher.providers import device, interpret, unanswered
 
 PATIENCE: Final = timedelta(minutes=5)  # with a browser
 
@@ -66,22 +66,22 @@ class Ask:
     async def _by_device(self, job: Job, consent: Consent, secrets: Mapping[str, Secret]) -> Verdict:
         """RFC 8628."""
         sent_at, began = self._clock.now(), self._clock.monotonic()
-        request = words.device_request(job, consent, secrets, now=sent_at, nonce=token_hex())
+        request = device.request(job, consent, secrets, now=sent_at, nonce=token_hex())
         answer = await self._send(request)
         if isinstance(answer, Rejected):
             return answer
-        device = words.device_answer(answer, sent_at=sent_at, secrets=tuple(secrets.values()))
-        if isinstance(device, Rejected):
-            return device
-        until = sent_at + device.lifetime
+        offered = device.answer(answer, sent_at=sent_at, secrets=tuple(secrets.values()))
+        if isinstance(offered, Rejected):
+            return offered
+        until = sent_at + offered.lifetime
         self._show(
-            DevicePrompt(uri=device.verification_uri, code=device.user_code, complete=device.complete, until=until)
+            DevicePrompt(uri=offered.verification_uri, code=offered.user_code, complete=offered.complete, until=until)
         )
-        ends, interval = began + device.lifetime.total_seconds(), device.interval
+        ends, interval = began + offered.lifetime.total_seconds(), offered.interval
         while self._clock.monotonic() + interval.total_seconds() < ends:
             await self._interruption.pause(interval)
-            verdict = await self._redeem(job, words.device_grant(device), secrets)
-            wait = words.next_interval(interval, verdict) if isinstance(verdict, Rejected) else None
+            verdict = await self._redeem(job, device.grant(offered), secrets)
+            wait = device.next_interval(interval, verdict) if isinstance(verdict, Rejected) else None
             if wait is None:
                 return verdict
             interval = wait

@@ -1,6 +1,6 @@
-"""How a person's consent is asked for, and what the answers mean.
+"""How a person's consent is asked for by a browser, how it becomes a token, and why it does not.
 
-RFC 8628 (device code); RFC 6749 section 4.1 with RFC 7636 (PKCE), RFC 8252 (loopback redirect) and RFC 9207 (`iss`).
+RFC 6749 section 4.1 with RFC 7636 (PKCE), RFC 8252 (loopback redirect) and RFC 9207 (`iss`); device.py has RFC 8628.
 A token answer itself is read by `reply.interpret`, as every other.
 """
 
@@ -10,30 +10,21 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from refresher.core.job import USUAL_REPLY, Consent, Job
-from refresher.core.model import HttpRequest, HttpResponse, Rejected
+from refresher.core.job import Consent, Job
+from refresher.core.model import HttpRequest, Rejected
 from refresher.core.secret import Secret
-from refresher.providers import failure, fields
-from refresher.providers.body import Members, UnusableReplyError, parse
 from refresher.providers.client_auth import prove
 from refresher.providers.explain import explain
 from refresher.providers.request import carry
 
 CALLBACK: Final = "/callback"
 ENTROPY: Final = 32  # bytes of chance in a state and in a verifier (RFC 7636 section 7.1)
-_DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
-SLOWER: Final = timedelta(seconds=5)  # RFC 8628 section 3.5: what `slow_down` adds
-LONGEST_INTERVAL: Final = timedelta(minutes=1)  # of polling at a server that fails
-_USUAL_INTERVAL: Final = 5  # seconds, where the server names none (section 3.2)
-_WHOLE: Final = re.compile(r"[0-9]{1,9}")
-_CODE: Final = re.compile(r"[\x20-\x7e]{1,4096}")  # RFC 6749 appendix A.11
+CODE: Final = re.compile(r"[\x20-\x7e]{1,4096}")  # RFC 6749 appendix A.11
 _SAFE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-_USER_CODE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,62}[\x21-\x7e])?")
-_ADDRESS: Final = re.compile(r"https?://[\x21-\x7e]{1,2000}", re.IGNORECASE)
 _MOST_MEMBERS: Final = 50
 
 # RFC 6749 section 4.1.2.1, RFC 8628 section 3.5, OpenID Connect Core section 3.1.2.6, and what is found here.
@@ -56,18 +47,6 @@ _MEANINGS: Final = {
     "consent_required": "the provider needs a consent that it did not ask for; see its documents for authorize.params",
     "interaction_required": "the provider needs an answer that it did not ask for; see its documents",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceCode:
-    """The answer of a device authorization endpoint (RFC 8628 section 3.2); `complete` is "" where there is none."""
-
-    device_code: Secret
-    user_code: str
-    verification_uri: str
-    complete: str
-    lifetime: timedelta
-    interval: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +91,7 @@ def authorization_url(job: Job, consent: Consent, question: Question) -> str:
     # OpenID Connect Core section 11: a server ignores offline_access unless the person is asked for it.
     prompt = {"prompt": "consent"} if "offline_access" in job.scope else {}
     named = {name for name, _ in consent.params}
-    pairs = [*ours.items(), *(pair for pair in (_scope(job) | prompt).items() if pair[0] not in named)]
+    pairs = [*ours.items(), *(pair for pair in (scope_of(job) | prompt).items() if pair[0] not in named)]
     pairs += [pair for pair in consent.params if pair[0] not in ours]
     separator = "&" if urlsplit(consent.url).query else "?"
     return consent.url + separator + urlencode(pairs, quote_via=quote, safe="")
@@ -138,16 +117,7 @@ def callback(target: str, *, state: str, issuer: str = "") -> Secret | Rejected 
         error = members["error"]
         return Rejected(kind="permanent", error=error if _SAFE.fullmatch(error) else "other")
     code = members.get("code", "")
-    return Secret(code) if _CODE.fullmatch(code) else Rejected(kind="permanent", error="code")
-
-
-def device_request(
-    job: Job, consent: Consent, secrets: Mapping[str, Secret], *, now: datetime, nonce: str
-) -> HttpRequest:
-    """Return the device authorization request (RFC 8628 section 3.1); `nonce` must be new, see request.build."""
-    proof = prove(job, secrets, now=now, nonce=nonce, endpoint=consent.url)
-    fields = {"client_id": job.client_id, **_scope(job)}
-    return carry(replace(job, token_url=consent.url, params=consent.params), fields, proof)
+    return Secret(code) if CODE.fullmatch(code) else Rejected(kind="permanent", error="code")
 
 
 def code_grant(code: Secret, question: Question) -> Grant:
@@ -156,53 +126,14 @@ def code_grant(code: Secret, question: Question) -> Grant:
     return Grant(public=public, secret={"code": code, "code_verifier": question.verifier})
 
 
-def device_grant(device: DeviceCode) -> Grant:
-    """Return what asks whether somebody consented (RFC 8628 section 3.4)."""
-    return Grant(public={"grant_type": _DEVICE_GRANT}, secret={"device_code": device.device_code})
-
-
 def token_request(job: Job, grant: Grant, secrets: Mapping[str, Secret], *, now: datetime, nonce: str) -> HttpRequest:
-    """Return the request that asks the token endpoint for the first token; `nonce` must be new."""
+    """Return the request that asks the token endpoint for the first token; `nonce` must be new.
+
+    Its members win over the job's `params`, which speak of the job's own grant.
+    """
     fields = {**grant.public, **{name: value.reveal() for name, value in grant.secret.items()}}
-    return carry(job, fields, prove(job, secrets, now=now, nonce=nonce))
-
-
-def device_answer(response: HttpResponse, *, sent_at: datetime, secrets: tuple[Secret, ...]) -> DeviceCode | Rejected:
-    """Return what a device authorization endpoint answered, Rejected where that is of no use. Never raises."""
-    try:
-        members = parse(response)
-        code = failure.code_of(members, USUAL_REPLY)
-    except UnusableReplyError as error:
-        members, code = Members(), None
-        if response.status == 200:  # noqa: PLR2004  # OK
-            return Rejected(kind="malformed", error=error.error, status=response.status)
-    if code is not None or response.status != 200:  # noqa: PLR2004  # OK
-        return failure.rejected(response, members, code or failure.NO_CODE, now=sent_at, secrets=secrets)
-    try:
-        return DeviceCode(
-            device_code=Secret(_text(members, _CODE, "device_code")),
-            user_code=_text(members, _USER_CODE, "user_code"),
-            verification_uri=_text(members, _ADDRESS, "verification_uri", "verification_url"),  # the latter: Google
-            complete=_complete(members),
-            lifetime=_lifetime(members, sent_at),
-            interval=timedelta(seconds=_interval(members)),
-        )
-    except UnusableReplyError as error:
-        return Rejected(kind="malformed", error=error.error, status=response.status)
-
-
-def next_interval(interval: timedelta, rejected: Rejected) -> timedelta | None:
-    """Return how long to wait before the next poll; None: it is over (RFC 8628 section 3.5)."""
-    match rejected:
-        case Rejected(error="authorization_pending"):
-            return interval
-        case Rejected(error="slow_down"):
-            return interval + SLOWER
-        case Rejected(kind="transient"):
-            slower = max(interval, min(interval * 2, LONGEST_INTERVAL))
-            return max(slower, timedelta(seconds=rejected.retry_after or 0))
-        case _:
-            return None
+    params = tuple(pair for pair in job.params if pair[0] not in fields)
+    return carry(replace(job, params=params), fields, prove(job, secrets, now=now, nonce=nonce))
 
 
 def explain_consent(job: Job, rejected: Rejected) -> str:
@@ -212,39 +143,9 @@ def explain_consent(job: Job, rejected: Rejected) -> str:
     return explain(job.provider, rejected, client_auth=job.client_auth)
 
 
-def _scope(job: Job) -> dict[str, str]:
+def scope_of(job: Job) -> dict[str, str]:
+    """Return what to ask for as a member of a request, if anything."""
     return {"scope": " ".join(job.scope)} if job.scope else {}
-
-
-def _text(members: Members, fits: re.Pattern[str], *names: str) -> str:
-    value = members.one(*names)
-    if not isinstance(value, str) or fits.fullmatch(value) is None:
-        raise UnusableReplyError(names[0])
-    return value
-
-
-def _lifetime(members: Members, sent_at: datetime) -> timedelta:
-    seconds = fields.life(members, members, USUAL_REPLY, sent_at)
-    if seconds is None:
-        raise UnusableReplyError("expires_in")
-    return timedelta(seconds=min(seconds, fields.LONGEST_LIFE))
-
-
-def _complete(members: Members) -> str:
-    try:
-        return _text(members, _ADDRESS, "verification_uri_complete")
-    except UnusableReplyError:
-        return ""  # a convenience alone
-
-
-def _interval(members: Members) -> int:
-    """Return the pause between polls in seconds, 1 or more."""
-    value = members.one("interval")
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        value = int(value)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
-        return _USUAL_INTERVAL
-    return max(int(value), 1)
 
 
 def _base64url(data: bytes) -> str:
