@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from refresher.core.backoff import LONGEST_STORE, backoff
-from refresher.core.errors import StoreError, StoreUnavailableError
+from refresher.core.errors import StoreUnavailableError
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.job import Job
 from refresher.core.model import Location, Reference
@@ -121,12 +121,12 @@ class Outages:
         self._wake(outage.jobs)
 
     async def _answers(self, place: Location) -> None:
-        """Return once the cluster has answered; what it refuses is the affair of the job concerned."""
+        """Return once the cluster has answered; a refusal, or a bug, is the affair of the job that meets it."""
         try:
             await self._stores[place.cluster].prove(place)
         except StoreUnavailableError:
             raise
-        except StoreError:
+        except (Exception, SystemExit):  # noqa: BLE001  # it must not end the daemon; the job's own walk tells of it
             return
 
     def _tell(self, name: EventName, level: Level, away: Clusters, outage: _Outage, **more: Field) -> None:
