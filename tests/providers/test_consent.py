@@ -5,7 +5,7 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refresher.core.job import Consent
@@ -34,6 +34,7 @@ def test_the_challenge_is_that_of_the_rfc():
     assert consent.challenge(VERIFIER) == CHALLENGE
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=consent.ENTROPY, max_size=96))
 def test_a_verifier_has_the_length_and_the_characters_of_rfc_7636_section_4_1(entropy):
     assert re.fullmatch(r"[A-Za-z0-9_-]{43,128}", consent.random_text(entropy))
@@ -130,6 +131,7 @@ def test_the_issuer_is_compared_where_it_is_known(issuer):
     assert consent.callback(target, state="the-state", issuer=issuer) == Secret("abc")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.text(max_size=20))
 def test_no_request_makes_the_callback_raise(target, state):
     consent.callback("/callback?" + target, state=state)
