@@ -145,9 +145,6 @@ def _params(draft: Draft, provider: Provider, blanks: Blanks) -> Pairs:
                 draft.wrong(key, "stands in params, too: write one of the two")
             own = (*own, *((key, target) for target in targets))
     names = {name for name, _ in own}
-    for key, example in provider.required.items():
-        if key not in names:
-            draft.require(key, f'is required with provider {provider.name}, e.g. {key} = "{example}"')
     known = ((name, blanks.fill(value)) for name, value in provider.params.items() if name not in names)
     return (*known, *own)
 

@@ -56,6 +56,8 @@ def choice(draft: Draft, provider: Provider) -> Choice | None:
     """Return the job's choice, telling what it lacks and what it does not use; None where it is not known."""
     grant = _grant(draft, provider)
     client_auth = _client_auth(draft, provider, grant)
+    if provider.required and grant == provider.grant:
+        _required(draft, provider)
     return None if grant is None or client_auth is None else Choice(grant, client_auth)
 
 
@@ -101,6 +103,13 @@ def _client_auth(draft: Draft, provider: Provider, grant: GrantName | None) -> C
         draft.require("client_id", "is required, or assertion.issuer: who signs")
     _unused(draft, "client_auth", chosen)
     return chosen
+
+
+def _required(draft: Draft, provider: Provider) -> None:
+    """Tell what the provider's usual grant takes beside: a key, or the member of params that it stands for."""
+    params = {name for name, _ in draft.get("params") or ()}
+    for key in provider.required.keys() - params:
+        draft.require(key, f'is required with provider {provider.name}, e.g. {key} = "{provider.required[key]}"')
 
 
 def _issuer(draft: Draft) -> str | None:

@@ -17,7 +17,7 @@ def times(draft: Draft, lifetime: timedelta | None, *, refreshes: bool, usual: t
     stated = draft.stating(_KEYS)
     if not stated and (usual is None or not refreshes):
         return NO_TIMES
-    if stated.issuperset(("schedule", "refresh_every")) and draft.own.keys() & {"schedule", "refresh_every"}:
+    if draft.own.keys() >= {"schedule", "refresh_every"}:
         draft.wrong("refresh_every", "stands beside schedule: write the one that comes round more often")
     if "timezone" in draft.own and "schedule" not in stated and not draft.unsure("schedule"):
         draft.wrong("timezone", "is not used without schedule: take it out")

@@ -1,6 +1,6 @@
 import pytest
 
-from refresher.config.addresses import url
+from refresher.config.addresses import proxy, template, url
 from refresher.config.words import BadValueError
 
 
@@ -93,3 +93,64 @@ def test_refused(value, why):
     with pytest.raises(BadValueError, match=why) as caught:
         url(value)
     assert str(value) not in str(caught.value) or not value
+
+
+@pytest.mark.parametrize(
+    "value", ["https://{tenant}.example.com", "https://id.example.com/{a}/{b_2}/x{c}", "http://localhost/{a}"]
+)
+def test_an_address_with_names_to_fill_in(value):
+    assert template(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://{tenant.example.com",
+        "https://tenant}.example.com",
+        "https://{}.example.com",
+        "https://{1a}.example.com",
+        "https://{a-b}.example.com",
+        "https://id.example.com:{port}/",
+        "{scheme}://id.example.com/",
+        "http{s}://id.example.com/",
+        "http://{host}/",
+        "https://{user}@id.example.com/",
+        "https://id.example.com/?{query}",
+        "https://id.example.com/{{a}}",
+        7,
+    ],
+)
+def test_no_address_with_names_to_fill_in(value):
+    with pytest.raises(BadValueError):
+        template(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://proxy.example.com:3128", "https://proxy.example.com", "http://10.0.0.1:8080/", "http://localhost:1"],
+)
+def test_a_proxy_may_speak_plain_http(value):
+    assert proxy(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("proxy.example.com:3128", "https"),
+        ("socks5://proxy.example.com", "https"),
+        ("http://u:p@proxy.example.com", "user name"),
+        ("http://proxy.example.com/path", "a host and a port"),
+        ("http://169.254.169.254", "link-local"),
+        ("http://proxy.example.com:0", "port"),
+        (7, "text"),
+    ],
+)
+def test_no_proxy(value, why):
+    with pytest.raises(BadValueError, match=why):
+        proxy(value)
+
+
+def test_what_a_proxy_may_an_endpoint_may_not():
+    assert proxy("http://both.example.com") == "http://both.example.com"
+    with pytest.raises(BadValueError, match="https"):
+        url("http://both.example.com")

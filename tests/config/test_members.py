@@ -4,7 +4,8 @@ import pytest
 
 from refresher.config import members
 from refresher.config.words import BadValueError
-from refresher.core.model import Reference
+
+PRIVATE = {"secret": "file:/etc/refresher/crm.secret"}
 
 
 def test_params():
@@ -12,6 +13,7 @@ def test_params():
         ("audience", "https://api.example.com"),
         ("empty", ""),
     )
+    assert members.params({"a": ["1", "2"], "b": "3"}) == (("a", "1"), ("a", "2"), ("b", "3"))
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,15 @@ def test_params():
         ({"": "x"}, "names not empty"),
         ({"a": "b\nc"}, "control characters"),
         (["a"], "table of texts"),
+        ({"a": []}, "table of texts"),
+        ({"a": ["b", 1]}, "table of texts"),
+        ({"a": [["b"]]}, "table of texts"),
+        ({"a": {"b": "c"}}, "table of texts"),
+        ({"a": ["b", "c\nd"]}, "control characters"),
+        ({"redirect_uri": "x"}, "the key authorize of"),
+        ({"subject_token": "x"}, "the key subject_token of"),
+        ({"actor_token": "x"}, "carries a secret"),
+        (PRIVATE, '"secret" is a reference to a secret, and none is read here'),
     ],
 )
 def test_no_params(value, hint):
@@ -61,3 +72,104 @@ def test_no_error_values(value):
 
 def test_error_values():
     assert members.error_ok([0, "ok"]) == (0, "ok")
+
+
+def test_headers():
+    assert members.headers({"X-Tenant": "acme", "Accept": "application/json; q=1"}) == (
+        ("X-Tenant", "acme"),
+        ("Accept", "application/json; q=1"),
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "proxy-authorization",
+        "Content-Length",
+        "Host",
+        "CONNECTION",
+        "Transfer-Encoding",
+        "TE",
+        "User-Agent",
+        "Accept-Encoding",
+    ],
+)
+def test_a_header_that_is_refreshers_own(name):
+    with pytest.raises(BadValueError, match=f'"{name}" is set by refresher itself'):
+        members.headers({name: "x"})
+
+
+@pytest.mark.parametrize(
+    "name", ["Cookie", "X-Api-Key", "Ocp-Apim-Subscription-Key", "X-Auth", "X-Vault-Token", "apikey", "X-Client-Secret"]
+)
+def test_a_header_that_looks_like_a_secret(name):
+    with pytest.raises(BadValueError, match=f'"{name}" looks like a secret'):
+        members.headers({name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ({"X-A": "b\r\nX-Evil: 1"}, "visible ASCII"),
+        ({"X-A": " b"}, "visible ASCII"),
+        ({"X-A": ""}, "visible ASCII"),
+        ({"X-A": "é"}, "visible ASCII"),
+        ({"X-A": "b" * 4097}, "visible ASCII"),
+        ({"X A": "b"}, "names must be as in HTTP"),
+        ({"X-A:": "b"}, "names must be as in HTTP"),
+        ({"": "b"}, "names must be as in HTTP"),
+        ({"X-A": "1", "x-a": "2"}, "name a header twice"),
+        ({"X-A": 1}, "table of texts"),
+        (["X-A"], "table of texts"),
+        (PRIVATE | {"X-A": "env:A"}, "reference|secret"),
+        ({"X-A": "env:A"}, '"X-A" is a reference'),
+    ],
+)
+def test_no_headers(value, why):
+    with pytest.raises(BadValueError, match=why):
+        members.headers(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ({"iss": "x"}, '"iss" is set by refresher itself; there is issuer, subject, audience, lifetime'),
+        ({"jti": "x"}, "set by refresher itself"),
+        ({"a": 1}, "table of texts"),
+        ({"a": "\x1b"}, "control characters"),
+        (PRIVATE, "is a reference"),
+    ],
+)
+def test_no_claims(value, why):
+    with pytest.raises(BadValueError, match=why):
+        members.claims(value)
+
+
+@pytest.mark.parametrize("value", ["jwt", "urn:", "urn:a b", ":x", "urn:é", 1])
+def test_no_uri(value):
+    with pytest.raises(BadValueError, match="must be a URI"):
+        members.uri(value)
+
+
+@pytest.mark.parametrize("value", ["token", "data.token", "a.b.c", "x:y", "a-b"])
+def test_a_place_in_a_reply(value):
+    assert members.place(value) == value
+
+
+@pytest.mark.parametrize("value", ["", ".", "a.", ".a", "a..b", "a b", "a\n", "-a", "a" * 200, 1])
+def test_no_place_in_a_reply(value):
+    with pytest.raises(BadValueError, match="must be the name of a member"):
+        members.place(value)
+
+
+@pytest.mark.parametrize("value", [[], "", [""], ["a\nb"], 7, {"a": "b"}, [["a"]]])
+def test_not_one_text_nor_several(value):
+    with pytest.raises(BadValueError):
+        members.several(value)
+
+
+@pytest.mark.parametrize("value", [{"a b": "env:A"}, {"": "env:A"}, {"1a": "env:A"}, ["env:A"], {"a": "x"}, {"a": 1}])
+def test_no_named_secrets(value):
+    with pytest.raises(BadValueError):
+        members.secrets(value)

@@ -20,7 +20,21 @@ def show(folder, text: str) -> str:
 
 
 @pytest.mark.parametrize("key", WHERE)
-@pytest.mark.parametrize("shape", ["%s", "[%s]", "{ a = %s }", "{ client_secret = %s }", "[{ path = %s }]", "[[%s]]"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "%s",
+        "[%s]",
+        "{ a = %s }",
+        "{ client_secret = %s }",
+        "[{ path = %s }]",
+        "[[%s]]",
+        "{ key = %s }",
+        "{ flow = %s }",
+        "{ url = %s, introspect = %s }",
+        '{ key = "env:K", claims = { a = %s }, algorithm = %s }',
+    ],
+)
 def test_in_any_key_of_a_job(tmp_path, canaries, key, shape):
     secret = canaries.plant("secret", odd="!$ %")
     canaries.check(show(tmp_path, VAULT + job(**{key: shape.replace("%s", f'"{secret}"')})))
@@ -38,9 +52,11 @@ def test_in_any_key_of_a_job(tmp_path, canaries, key, shape):
         "vault:a/%s",
         "https://u:%s@h",
         "%s\\n",
+        "job:%s",
+        "job:%s/",
     ],
 )
-@pytest.mark.parametrize("key", ["client_secret", "password", "refresh_token"])
+@pytest.mark.parametrize("key", ["client_secret", "password", "refresh_token", "client_assertion", "subject_token"])
 def test_in_what_looks_like_a_reference(tmp_path, canaries, key, form):
     secret = canaries.plant("secret", odd="-!")
     canaries.check(show(tmp_path, VAULT + job(**{key: '"' + form.replace("%s", secret) + '"'})))
