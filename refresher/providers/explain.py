@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from refresher.core.job import ClientAuth
+from refresher.core.job import ClientAuth, GrantName
 from refresher.core.model import Rejected
 from refresher.providers.provider import catalogue
 
@@ -15,6 +15,7 @@ _MEANINGS: Final = {
     "unsupported_grant_type": "the server does not know this grant; check grant and token_url",
     "invalid_scope": "a scope is unknown or not allowed for this client; check scope",
     "insufficient_scope": "the token was granted fewer scopes than require_scope names; ask the provider to allow them",
+    "invalid_target": "the audience or resource is unknown or not allowed; check audience and resource",
     "unsupported_token_type": "the token is not a bearer token, readers could not use it; change the client's settings",
     "no_refresh_token": "no usable refresh token is left; put a new one where the job's refresh_token points",
     "transport": "no whole reply came; it is tried again, and when it stays check token_url, network and certificates",
@@ -37,6 +38,21 @@ _MEANINGS: Final = {
     "http_429": "too many requests; it is tried again later",
     "http_501": "the server can not do this; check token_url and grant",
 }
+# What the same code means of a grant or a client that is new at each try.
+_OF_GRANT: Final[dict[tuple[str, GrantName | None], str]] = {
+    ("invalid_grant", "jwt_bearer"): "the signed grant is not accepted; check the assertion's key, key_id, issuer, "
+    "subject and audience, and this machine's clock",
+    ("invalid_grant", "token_exchange"): "the token to exchange is not accepted: it is dead, or of another kind than "
+    "subject_token_type says",
+    ("invalid_request", "token_exchange"): "the token to exchange is not accepted, or the request lacks a parameter; "
+    "check subject_token, subject_token_type and params",
+}
+_SIGNING: Final[tuple[ClientAuth, ...]] = ("private_key_jwt", "client_secret_jwt")
+_UNPROVEN: Final = (
+    "the client was not recognised; check client_id, the key that signs, its key_id, algorithm and audience, and this "
+    "machine's clock"
+)
+_NOT_RECOGNISED: Final = ("invalid_client", "http_401")
 _CLASSES: Final = {
     "3": "the server sends elsewhere, which is never followed; check token_url",
     "4": "the request was refused; check token_url, grant and client_auth",
@@ -45,7 +61,14 @@ _CLASSES: Final = {
 _OTHER_WAY: Final[dict[ClientAuth | None, ClientAuth]] = {"basic": "basic_raw", "basic_raw": "basic"}
 
 
-def explain(provider: str, rejected: Rejected, *, client_auth: ClientAuth | None = None, special: bool = False) -> str:
+def explain(
+    provider: str,
+    rejected: Rejected,
+    *,
+    grant: GrantName | None = None,
+    client_auth: ClientAuth | None = None,
+    special: bool = False,
+) -> str:
     """Return one line: what `rejected` means at `provider`, and what to do.
 
     The provider's own words first, by code and then by status, then the standard's. `special`: client id or secret
@@ -57,6 +80,8 @@ def explain(provider: str, rejected: Rejected, *, client_auth: ClientAuth | None
     meaning = (
         errors.get(rejected.error)
         or errors.get(status)
+        or _OF_GRANT.get((rejected.error, grant))
+        or (_UNPROVEN if rejected.error in _NOT_RECOGNISED and client_auth in _SIGNING else None)
         or _MEANINGS.get(rejected.error)
         or _MEANINGS.get(f"http_{status}")
         or _CLASSES.get(status[0], "an error that the standard does not name; see the provider's documents")
