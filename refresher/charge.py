@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from refresher.core import policy
 from refresher.core.errors import AwaitedSecretError
@@ -12,10 +12,12 @@ from refresher.core.model import Location, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
+from refresher.core.remembered import Attempted, Remembered
 from refresher.core.secret import Secret
 from refresher.ports import Clock
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
+Tried: TypeAlias = Literal["", "taken", "refused", "unknown"]
 
 
 def asked_for(job: Job) -> tuple[object, ...]:
@@ -58,8 +60,10 @@ class Charge:
     seen: str = ""  # keyed fingerprint of the access token that readers hold
     refused: str = ""  # keyed fingerprint of a refresh token that was refused: never sent again
     unwritten: Token | None = None
+    tried: Tried = ""  # what came of trying `unwritten`, where the job has that done
     unkept: Secret | None = None  # a refresh token that was issued and is not in the state record yet
     attempts: int = 0
+    attempted: Attempted | None = None  # the last attempt at a rotation, of an earlier process too
     last: Outcome | None = None
     last_at: datetime | None = None
     leaving: bool = False  # its job is no longer configured: only what was issued is still written
@@ -91,6 +95,25 @@ class Charge:
     def places(self) -> tuple[tuple[Location, int | None], ...]:
         """Its destinations with the version that stands at each, None where that is not known."""
         return tuple(zip_longest(self.job.destinations, self.versions))
+
+    def recall(self, kept: Remembered) -> "Charge":
+        """Take over what the ledger kept, and return the charge."""
+        self.attempted, self.latch, self.trouble = kept.attempted, kept.latch, kept.trouble
+        self.refused, self.fetched_at, self.unchanged = kept.refused, kept.fetched_at, kept.unchanged
+        return self
+
+    @property
+    def kept(self) -> Remembered:
+        """What the ledger is to keep: of Vault's troubles none, which a new process meets by itself."""
+        providers = self.trouble is not None and self.trouble.kind in ("transient", "malformed", "internal")
+        return Remembered(
+            attempted=self.attempted,
+            latch=self.latch,
+            trouble=self.trouble if providers else None,
+            refused=self.refused,
+            fetched_at=self.fetched_at,
+            unchanged=self.unchanged,
+        )
 
     def now(self, clock: Clock) -> datetime:
         """Return the time to decide by: the wall clock's, but no less than has passed since the token was granted.

@@ -22,16 +22,21 @@ from refresher.core.errors import (
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.model import Channel
 from refresher.core.settings import Cluster, Settings
+from refresher.discovery import Discovery
+from refresher.endpoint import Endpoint
 from refresher.host import paths
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
+from refresher.host.program import Programs
 from refresher.ports import Scheduler, SecretStore, Sink
 from refresher.roster import Roster
 from refresher.rotation import Rotation
 from refresher.scheduler.cron import CronCalendar
 from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
+from refresher.state import ledger
 from refresher.vault import ReferenceReader, Vault, connect
+from refresher.verify import Verifier
 from refresher.watch import Watch
 
 EX_OK: Final = 0
@@ -45,10 +50,13 @@ FIRST_LOGIN: Final = timedelta(seconds=2)
 class Parts:
     """What a daemon, or one pass, is made of. Make it with `build`."""
 
-    def __init__(self, settings: Settings, sinks: tuple[Sink, ...], stack: AsyncExitStack) -> None:
-        known = paths.identity(paths.state_dir(settings.state_dir), settings.instance)
+    def __init__(self, settings: Settings, sinks: tuple[Sink, ...], stack: AsyncExitStack, *, looks: bool) -> None:
+        directory = paths.state_dir(settings.state_dir)
+        known = paths.identity(directory, settings.instance)
+        self.ledger = (ledger.Reader if looks else ledger.Ledger)(directory, settings.instance)
+        stack.callback(self.ledger.close)
         self.settings = settings
-        self.warnings = (*settings.warnings, *([known.warning] if known.warning else []))
+        self.warnings = tuple(filter(None, (*settings.warnings, known.warning, self.ledger.warning)))
         self.identity = Identity(instance=settings.instance, holder=known.holder, key=known.key)
         self.clock = SystemClock()
         self.sink: Sink = Fanout(*sinks)
@@ -57,8 +65,13 @@ class Parts:
         self._local = LocalReferences()
         self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE)
         self.references = ReferenceReader(self._local, self.stores)
+        self.discovery = Discovery(http=self.http, clock=self.clock)
+        programs = Programs(self.sink)
+        endpoint = Endpoint(http=self.http, programs=programs, discovery=self.discovery, clock=self.clock)
+        verifier = Verifier(http=self.http, discovery=self.discovery, references=self.references, clock=self.clock)
         self.rotation = Rotation(
-            http=self.http,
+            endpoint=endpoint,
+            verifier=verifier,
             stores=self.stores,
             references=self.references,
             clock=self.clock,
@@ -97,6 +110,7 @@ class Parts:
             sink=self.sink,
             identity=self.identity,
             limits=self.settings.limits,
+            ledger=self.ledger,
         )
 
     def used_clusters(self) -> set[str]:
@@ -110,10 +124,13 @@ class Parts:
 
 
 @asynccontextmanager
-async def build(settings: Settings, *, sinks: tuple[Sink, ...] = ()) -> AsyncIterator[Parts]:
-    """Build and wire the parts; on the way out close connections and revoke the Vault tokens that we logged in for."""
+async def build(settings: Settings, *, sinks: tuple[Sink, ...] = (), looks: bool = False) -> AsyncIterator[Parts]:
+    """Build and wire the parts; on the way out close connections and revoke the Vault tokens that we logged in for.
+
+    `looks`: for a verb that only looks, and keeps nothing in the ledger.
+    """
     async with AsyncExitStack() as stack:
-        yield Parts(settings, sinks or (LogSink(),), stack)
+        yield Parts(settings, sinks or (LogSink(),), stack, looks=looks)
 
 
 async def run(

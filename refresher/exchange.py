@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from secrets import token_urlsafe
 from typing import Literal, TypeAlias
 
 from refresher.charge import Charge, Identity, asked_for
@@ -13,8 +12,9 @@ from refresher.core.job import GrantName, Job
 from refresher.core.model import Granted, Reference, Rejected
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
-from refresher.ports import Clock, Http, References, SecretStore
-from refresher.providers import build, explain, has_special_characters, interpret, refuses_client, unanswered
+from refresher.endpoint import Endpoint
+from refresher.ports import Clock, References, SecretStore
+from refresher.providers import explain, has_special_characters, interpret, refuses_client, unanswered
 
 ClientSecret: TypeAlias = Literal["", "next"]
 
@@ -37,9 +37,15 @@ class Exchange:
     """Asks a provider for a token."""
 
     def __init__(
-        self, *, http: Http, stores: Mapping[str, SecretStore], references: References, clock: Clock, identity: Identity
+        self,
+        *,
+        endpoint: Endpoint,
+        stores: Mapping[str, SecretStore],
+        references: References,
+        clock: Clock,
+        identity: Identity,
     ) -> None:
-        self._http = http
+        self._endpoint = endpoint
         self._stores = stores
         self._references = references
         self._clock = clock
@@ -83,7 +89,7 @@ class Exchange:
                 break
             if refresh_token is not None and backoff.spends_itself(grant, verdict):
                 charge.refused = fingerprint(self._key, refresh_token)
-        why = "" if isinstance(verdict, Granted) else _why(job, verdict, secrets.get("client_secret"))
+        why = "" if isinstance(verdict, Granted) else _why(job, grant, verdict, secrets.get("client_secret"))
         credential = self._credential(charge, secrets)
         return Asked(grant=grant, verdict=verdict, credential=credential, why=why, client_secret=which)
 
@@ -107,10 +113,8 @@ class Exchange:
         self, job: Job, grant: GrantName, secrets: Mapping[str, Secret], refresh_token: Secret | None
     ) -> Granted | Rejected:
         carried = {**secrets, **({} if refresh_token is None else {"refresh_token": refresh_token})}
-        sent_at = self._clock.now()
-        request = build(job, grant, carried, now=sent_at, nonce=token_urlsafe())
         try:
-            response = await self._http.send(request)
+            response, sent_at = await self._endpoint.ask(job, grant, carried)
         except TransportError as error:
             return unanswered(error)
         return interpret(response, job, sent_at=sent_at, sent_refresh_token=refresh_token, secrets=carried.values())
@@ -157,6 +161,8 @@ class Exchange:
         return fingerprint(self._key, repr(asked_for(charge.job)), *map(Secret, texts))
 
 
-def _why(job: Job, rejected: Rejected, client_secret: Secret | None) -> str:
+def _why(job: Job, grant: GrantName, rejected: Rejected, client_secret: Secret | None) -> str:
+    if rejected.why:
+        return f"{rejected.error}: {rejected.why}"
     special = client_secret is not None and has_special_characters(job.client_id, client_secret)
-    return explain(job.provider, rejected, client_auth=job.client_auth, special=special)
+    return explain(job.provider, rejected, grant=grant, client_auth=job.client_auth, special=special)

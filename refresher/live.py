@@ -19,7 +19,7 @@ def check_live(settings: Settings) -> tuple[Mistake, ...]:
 
 async def _check(settings: Settings) -> tuple[Mistake, ...]:
     file, found = str(settings.file), []
-    async with daemon.build(settings) as parts:
+    async with daemon.build(settings, looks=True) as parts:
         for name in sorted(parts.used_clusters()):
             table = f"clusters.{name}" if name else "vault"
             found.append(await _tried(Mistake(file, table, "auth", ""), parts.stores[name].login()))

@@ -8,7 +8,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from refresher.core.events import Event
+from refresher.core.job import Job
 from refresher.core.model import Absent, Found, HttpRequest, HttpResponse, Location, Reference, Written
+from refresher.core.outcome import Outcome
+from refresher.core.remembered import Remembered
 from refresher.core.secret import Secret
 
 
@@ -32,6 +35,16 @@ class Http(Protocol):
         """Send `request` and return the reply whatever its status; raise TransportError when there is none.
 
         Raises UnreadableReferenceError, and sends nothing, when a file of the request's channel can't be used.
+        """
+
+
+class Programs(Protocol):
+    """Runs the programs that jobs of provider `exec` have."""
+
+    async def run(self, job: Job, secrets: Mapping[str, Secret]) -> HttpResponse:
+        """Run the program of `job` and return what it printed as a reply of status 200.
+
+        `secrets` are those of `job.references()`. Raises TransportError when it printed nothing that counts.
         """
 
 
@@ -76,6 +89,16 @@ class Calendar(Protocol):
 
     def after(self, schedule: str, timezone: str, moment: datetime) -> datetime | None:
         """Return the first time after `moment`, in UTC; None when it never comes round."""
+
+
+class Ledger(Protocol):
+    """Keeps what a restart must not forget, and the history. It is never in the way: nothing of it raises or waits."""
+
+    def recall(self, job: str) -> Remembered | None:
+        """Return what an earlier process kept of `job`."""
+
+    def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
+        """Keep what a walk came to."""
 
 
 class Sink(Protocol):

@@ -15,9 +15,10 @@ from refresher.charge import Charge, Identity
 from refresher.core import policy
 from refresher.core.job import Job
 from refresher.core.outcome import Outcome
+from refresher.core.remembered import Attempted
 from refresher.core.settings import Limits
 from refresher.outage import Outages
-from refresher.ports import Clock, Scheduler, SecretStore, Sink
+from refresher.ports import Clock, Ledger, Scheduler, SecretStore, Sink
 from refresher.rotation import Rotation
 from refresher.walks import Walks, each
 
@@ -36,8 +37,10 @@ class Roster:
         sink: Sink,
         identity: Identity,
         limits: Limits,
+        ledger: Ledger | None = None,
     ) -> None:
-        self.charges = {name: Charge(job=job) for name, job in jobs.items()}
+        self._ledger = ledger
+        self.charges = {name: self._charge(job) for name, job in jobs.items()}
         self._rotation = rotation
         self._scheduler = scheduler
         self._clock = clock
@@ -102,7 +105,8 @@ class Roster:
         """Queue `name` where there is something to do; nobody waits in a pass for a Vault that is away."""
         charge = self.charges[name]
         unseen = charge.held is None and charge.last is None  # Vault went away before its turn came
-        if unseen or (charge.held is not None and (force or self._is_due(charge))):
+        mended = charge.latch is not None  # perhaps: the walk finds out, and opens the latch
+        if unseen or (charge.held is not None and (force or mended or self._is_due(charge))):
             if (error := self._outages.error(charge.job)) is None:
                 self.offer(name, force=force)
             else:
@@ -153,7 +157,7 @@ class Roster:
         for name, job in jobs.items():
             old = self.charges.get(name)
             if old is None:
-                self.charges[name] = Charge(job=job)
+                self.charges[name] = self._charge(job)
             elif old.job != job:
                 self._walks.withdraw(name)
                 self.charges[name] = old.succeeded_by(job)
@@ -196,8 +200,24 @@ class Roster:
         now = self.charges[name]
         if now is not charge:
             self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving)
+        self._note(charge)
         self.settle(name)
         self._say(name)
+
+    def _charge(self, job: Job) -> Charge:
+        kept = self._ledger.recall(job.name) if self._ledger is not None else None
+        return Charge(job=job) if kept is None else Charge(job=job).recall(kept)
+
+    def _note(self, charge: Charge) -> None:
+        """Have the ledger keep an attempt, and what holds the job back."""
+        ended, at = charge.last, charge.last_at
+        if self._ledger is None or ended is None or at is None:
+            return
+        if ended.outcome not in ("fresh", "halted"):
+            charge.attempted = Attempted(at=at, outcome=ended.outcome, error=ended.error)
+        elif charge.holding is None:
+            return  # nothing was attempted, and nothing is to be remembered
+        self._ledger.note(ended, at, charge.kept)
 
     async def _begin(self, ready: Callable[[], None]) -> None:
         await self.look_all()

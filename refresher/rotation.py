@@ -1,4 +1,4 @@
-"""The way of one token, in this order: look, decide, prove, exchange, judge, keep, write, tell.
+"""The way of one token, in this order: look, decide, prove, exchange, judge, keep, try, write, tell.
 
 Rules of this module:
 - It works against ports alone; what to do is decided in `core/`, what a reply means in `providers/`.
@@ -20,9 +20,11 @@ from refresher.core.model import Rejected, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Held
 from refresher.endings import Endings, Walk
-from refresher.exchange import Exchange
+from refresher.endpoint import Endpoint
+from refresher.exchange import Asked, Exchange
 from refresher.look import Look
-from refresher.ports import Calendar, Clock, Http, References, SecretStore, Sink
+from refresher.ports import Calendar, Clock, References, SecretStore, Sink
+from refresher.verify import Verifier
 
 TRIES: Final = 3  # of one write that others overtake
 
@@ -33,7 +35,8 @@ class Rotation:
     def __init__(  # noqa: PLR0913  # the ports of the design
         self,
         *,
-        http: Http,
+        endpoint: Endpoint,
+        verifier: Verifier,
         stores: Mapping[str, SecretStore],
         references: References,
         clock: Clock,
@@ -41,7 +44,10 @@ class Rotation:
         identity: Identity,
         calendar: Calendar | None = None,
     ) -> None:
-        self._exchange = Exchange(http=http, stores=stores, references=references, clock=clock, identity=identity)
+        self._exchange = Exchange(
+            endpoint=endpoint, stores=stores, references=references, clock=clock, identity=identity
+        )
+        self._verifier = verifier
         self._endings = Endings(clock=clock, sink=sink, identity=identity)
         self._look = Look(stores=stores, clock=clock, sink=sink, identity=identity, calendar=calendar)
         self._stores = stores
@@ -110,7 +116,7 @@ class Rotation:
             ended = self._endings.rejected(charge, walk, asked, asked.verdict)
             await self._keep(charge, walk)
             return ended
-        charge.unwritten, charge.changed = asked.verdict.token, False
+        charge.unwritten, charge.changed, charge.tried = asked.verdict.token, False, ""
         charge.reckon(self._clock)
         await self._keep(charge, walk)
         return await self._write(charge, walk, asked.verdict.token)
@@ -169,7 +175,11 @@ class Rotation:
         raise StoreConflictError("cas", f"{job.state}: somebody else keeps writing the state record")
 
     async def _write(self, charge: Charge, walk: Walk, token: Token) -> Outcome:
-        """Write every destination, again where others were faster, then tell."""
+        """Try the token, where the job has that done; write every destination, again where others were faster; tell."""
+        if (refusal := await self._verifier.refusal(charge, token.access_token)) is not None:
+            charge.unwritten, grant = None, walk.grant or charge.job.grant
+            asked = Asked(grant=grant, verdict=refusal, credential="", why=f"{refusal.error}: {refusal.why}")
+            return self._endings.rejected(charge, walk, asked, refusal)
         for _ in range(TRIES):
             overtaken = await self._place(charge, token)
             if overtaken is None:
@@ -212,6 +222,8 @@ class Rotation:
             details["lifetime_s"] = round((expires_at - token.issued_at.replace(microsecond=0)).total_seconds())
         if walk.unkept:
             details["unkept"] = walk.unkept
+        if charge.tried:
+            details["verified"] = charge.tried == "taken"
         self._endings.tell(outcome.tell_rotated(ended, before, details))
         return ended
 

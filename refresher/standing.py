@@ -15,7 +15,7 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
         promise for one in held if one is not None and (promise := policy.promised(one, charge.job)) is not None
     ]
     renew_at = policy.renew_at(charge.facts(now, holder)) if charge.held is not None else None
-    last, failed = charge.last, charge.holding
+    last, failed = charge.attempted, charge.holding
     return {
         "job": charge.job.name,
         "provider": charge.job.provider,
@@ -25,9 +25,7 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
         "life_left_s": None if charge.expires_at is None else round((charge.expires_at - now).total_seconds()),
         "promised_s": round(min(promises).total_seconds()) if promises else None,
         "failures": 0 if failed is None else failed.count,
-        "last": {"at": _stamp(charge.last_at), "outcome": last.outcome, "error": last.error}
-        if last and failed
-        else None,
+        "last": None if last is None else {"at": _stamp(last.at), "outcome": last.outcome, "error": last.error},
         "destinations": [{"path": str(place), "version": version} for place, version in charge.places],
     }
 

@@ -16,6 +16,7 @@ VERBS = {
     "plan": "When each job comes due, and why.",
     "status": "Each job's state, expiry, next rotation and last outcome.",
     "authorize": "First consent, or an existing refresh token: stored and proven at once.",
+    "history": "Every attempt that the ledger has: when, how it ended, why.",
     "providers": "The catalogue of providers, and a job to paste for each.",
     "init": "Write a commented jobs.toml to start from.",
     "schema": "Print the JSON schema of jobs.toml, for editors.",

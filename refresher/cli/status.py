@@ -34,7 +34,7 @@ async def look(settings: Settings) -> tuple[list[Charge], datetime, str]:
     """Read every job's paths; return the charges, when that was, and who decides (for `decide`'s jitter)."""
     from refresher import daemon  # noqa: PLC0415  # --help needs none of it
 
-    async with daemon.build(settings) as parts:
+    async with daemon.build(settings, looks=True) as parts:
         roster = parts.roster()
         await roster.inspect()
         return list(roster.charges.values()), parts.clock.now(), parts.identity.holder

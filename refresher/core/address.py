@@ -1,10 +1,14 @@
-"""Which IP addresses no request may go to."""
+"""Where no request may go, and where no secret may."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+import re
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052, section 2.1
 _COMPATIBLE: Final = IPv6Network("::/96")  # RFC 4291, section 2.5.5.1
+_URL: Final = re.compile(r"https?://[!$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+", re.IGNORECASE)  # RFC 3986 without a fragment
+_LONGEST_URL: Final = 2048
 _OWN: Final = frozenset({IPv6Address("::"), IPv6Address("::1")})  # lie in there and are no IPv4 addresses
 
 
@@ -23,3 +27,26 @@ def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if address in _NAT64 or (address in _COMPATIBLE and address not in _OWN):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour or address
+
+
+def may_get_secrets(url: str, *, plain: bool) -> bool:
+    """Whether a secret may be sent to `url`: https, or with `plain` http to this machine itself.
+
+    For addresses that a server names: the literal text alone is judged, and the wire judges what a name resolves to.
+    """
+    if len(url) > _LONGEST_URL or _URL.fullmatch(url) is None:
+        return False
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        local, forbidden = host == "localhost", False
+    else:
+        local, forbidden = address.is_loopback, is_forbidden(address) or "%" in host
+    fit = parts.scheme == "https" or (plain and local)
+    return usable and fit and bool(host) and not forbidden and "@" not in parts.netloc

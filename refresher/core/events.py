@@ -17,6 +17,7 @@ EventName: TypeAlias = Literal[
     "grant_unknown",
     "foreign_change",
     "clock_skew",
+    "program_output",
     "reloaded",
     "reload_refused",
     "started",

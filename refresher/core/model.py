@@ -88,7 +88,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """The provider issued nothing that can be used; `error` is a code, never free text.
+    """The provider issued nothing that can be used; `error` is a code, never free text. `why` is a text of ours.
 
     `retry_after`: whole seconds, 1 to 3600, for `transient` alone. `refresh_token`: one that came with an answer whose
     access token can't be used (scope too narrow, a type that is not bearer, malformed): the one sent may be spent.
@@ -99,6 +99,7 @@ class Rejected:
     status: int = 0
     retry_after: int | None = None
     refresh_token: Secret | None = None
+    why: str = field(default="", compare=False)
 
 
 Verdict: TypeAlias = Granted | Rejected

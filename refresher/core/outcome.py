@@ -44,7 +44,7 @@ class Outcome:
         """Whether the token host answered; None: it was not asked, or the walk does not tell."""
         match self.outcome:
             case "rejected_transient":
-                return False
+                return self.error == "verify_refused"
             case "rejected_permanent" | "rejected_malformed":
                 return True
             case "rotated":

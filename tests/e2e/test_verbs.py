@@ -55,7 +55,7 @@ def test_once_status_and_plan_have_their_documented_shapes(mixed_site):
     done = mixed_site.run("status", "--json")
     states = {line["job"]: line["state"] for line in lines_of(done, "status")}
     assert done.returncode == 1
-    assert states == {"fine": "fresh", "refused": "due", "failing": "due", "taken": "unmanaged"}
+    assert states == {"fine": "fresh", "refused": "latched", "failing": "retrying", "taken": "unmanaged"}
 
     done = mixed_site.run("plan", "--json", "--for", "2h")
     plans = {line["job"]: line for line in lines_of(done, "plan")}
@@ -63,6 +63,24 @@ def test_once_status_and_plan_have_their_documented_shapes(mixed_site):
     assert plans["fine"]["at"] == next(line for line in lines_of(done, "plan") if line["job"] == "fine")["at"]
     assert plans["fine"]["rotations"] == 2
     assert plans["fine"]["outage_budget_s"] >= 630
+
+
+def test_a_second_pass_neither_forgets_nor_hammers(mixed_site, smartdocumentor, screening_eagle):
+    before = {line["job"]: line for line in lines_of(mixed_site.run("once", "--json"), "once")}
+    asked = smartdocumentor.stats().total + screening_eagle.stats().total
+    after = {line["job"]: line for line in lines_of(mixed_site.run("once", "--json"), "once")}
+    assert smartdocumentor.stats().total + screening_eagle.stats().total == asked
+    assert [after[name]["outcome"] for name in ("fine", "refused", "failing")] == ["fresh", "halted", "halted"]
+    assert after["refused"]["error"] == before["refused"]["error"] == "invalid_client"
+
+    mixed_site.secret("wrong", mixed_site.canaries.planted["refused client secret"])
+    mended = {line["job"]: line["outcome"] for line in lines_of(mixed_site.run("once", "--json"), "once")}
+    assert mended["refused"] == "rotated", "another secret opens the latch at once"
+
+    history = [json.loads(line) for line in mixed_site.run("history", "--json").stdout.splitlines()]
+    told = [(line["job"], line["outcome"]) for line in history if line["job"] == "refused"]
+    assert told == [("refused", "rejected_permanent"), ("refused", "rotated")]
+    assert "invalid_client, HTTP 4" in mixed_site.run("history", "refused").stdout
 
 
 def test_once_has_nothing_to_do_twice_and_force_does_it_all_the_same(site, smartdocumentor):

@@ -1,0 +1,67 @@
+"""`refresher history`: every attempt that the ledger has, oldest first."""
+
+import json
+import sqlite3
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+import typer
+
+from refresher.cli import _words
+from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
+from refresher.config import words
+from refresher.core.errors import RefresherError
+from refresher.core.published import stamp
+from refresher.host import paths
+from refresher.host.clock import SystemClock
+from refresher.state import ledger
+
+JobArgument = Annotated[str | None, typer.Argument(metavar="[JOB]", help="Only this job; one that is gone counts too.")]
+SinceOption = Annotated[str | None, typer.Option("--since", metavar="SPAN", help="Only what is newer: 24h, 7d.")]
+MOMENTS: Final = ("at", "expires_at")
+
+
+def history(
+    job: JobArgument = None,
+    config: ConfigOption = None,
+    since: SinceOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002  # typer's way to say a flag
+) -> int:
+    settings = load_or_exit(find_config(config))
+    start = None if since is None else SystemClock().now() - _span(since)
+    path = ledger.path_of(paths.state_dir(settings.state_dir), settings.instance)
+    try:
+        for attempt in ledger.history(path, job=job, since=start):
+            print(json.dumps(_stamped(attempt)) if as_json else _line(attempt))
+    except (sqlite3.Error, OSError) as error:
+        raise RefresherError(f"{path}: the ledger can't be read ({type(error).__name__})") from None
+    return 0
+
+
+def _span(text: str) -> timedelta:
+    try:
+        return words.span(text)
+    except ValueError as problem:
+        raise typer.BadParameter(f"--since {problem}") from None
+
+
+def _stamped(attempt: ledger.Attempt) -> dict[str, object]:
+    members = asdict(attempt)
+    return members | {name: None if members[name] is None else stamp(_moment(members[name])) for name in MOMENTS}
+
+
+def _line(attempt: ledger.Attempt) -> str:
+    line = (
+        f"{_words.moment(_moment(attempt.at))}  {attempt.job}: {attempt.outcome.replace('_', ' ')} ({attempt.reason})"
+    )
+    if attempt.error is not None:
+        status = f", HTTP {attempt.http_status}" if attempt.http_status else ""
+        return f"{line}: {attempt.error}{status}"
+    version = f" v{attempt.version}" if attempt.version else ""
+    ends = "" if attempt.expires_at is None else f", expires {_words.moment(_moment(attempt.expires_at))}"
+    return f"{line}: {attempt.path}{version}{ends}, {attempt.duration_ms} ms"
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)

@@ -1,0 +1,51 @@
+"""Where a job's tokens come from: its token endpoint, which discovery may have to find first, or its program."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from http import HTTPStatus
+from secrets import token_urlsafe
+from typing import Final
+
+from refresher.core.errors import TransportError
+from refresher.core.job import GrantName, Job
+from refresher.core.model import HttpResponse
+from refresher.core.secret import Secret
+from refresher.discovery import Discovery
+from refresher.ports import Clock, Http, Programs
+from refresher.providers import build
+
+# The answers of an address where there is no token endpoint, or no longer.
+_ELSEWHERE: Final = frozenset((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE))
+
+
+class Endpoint:
+    """Sends token requests to where they belong."""
+
+    def __init__(self, *, http: Http, programs: Programs, discovery: Discovery, clock: Clock) -> None:
+        self._http = http
+        self._programs = programs
+        self._discovery = discovery
+        self._clock = clock
+
+    async def ask(self, job: Job, grant: GrantName, secrets: Mapping[str, Secret]) -> tuple[HttpResponse, datetime]:
+        """Return the reply to one request for a token, and when the request was sent.
+
+        Raises TransportError when there is no reply, and UnreadableReferenceError, before anything is sent, for what
+        can't be used.
+        """
+        if job.shape.program is not None:
+            sent_at = self._clock.now()
+            return await self._programs.run(job, secrets), sent_at
+        if job.shape.issuer:
+            job = replace(job, token_url=(await self._discovery.metadata(job)).token_endpoint)
+        sent_at = self._clock.now()
+        request = build(job, grant, secrets, now=sent_at, nonce=token_urlsafe())
+        try:
+            response = await self._http.send(request)
+        except TransportError:
+            self._discovery.doubt(job)
+            raise
+        if response.status in _ELSEWHERE:
+            self._discovery.doubt(job)
+        return response, sent_at
