@@ -13,6 +13,7 @@ from refresher.rotation import Rotation
 from refresher.watch import Watch
 from tests.core.builders import a_job
 from tests.fakes.clock import VirtualClock, settle
+from tests.fakes.programs import provider_side
 from tests.fakes.provider import FakeProvider
 from tests.fakes.scheduler import FakeScheduler
 from tests.rotation.stage import IDENTITY, PASSWORD, SECRET, FakeReferences, Memory, SlowStore
@@ -81,7 +82,7 @@ class House:
 
     def build(self, *, scheduler: bool = True) -> Roster:
         rotation = Rotation(
-            http=self.http,
+            **provider_side(http=self.http, references=self.references, clock=self.clock),
             stores=self.stores,
             references=self.references,
             clock=self.clock,
@@ -169,7 +170,8 @@ class House:
                 case policy.Wait(until=datetime() as until):
                     rings = self.scheduler.waiting.get(name)
                     assert rings is not None, f"{name} waits until {until}, and nobody will call it"
-                    assert rings - self.clock.monotonic() <= (until - now).total_seconds() + 0.001
+                    late = rings - self.clock.monotonic() - (until - now).total_seconds()
+                    assert late <= 0.001, f"{name} will be called {late} s late"
                 case policy.Rotate():
                     raise AssertionError(f"{name} is due ({verdict.reason}), and nobody walks it")
                 case policy.Wait() | policy.Halt():

@@ -19,6 +19,7 @@ from refresher.rotation import Rotation
 from tests.core.builders import PLACE, a_job
 from tests.fakes.clock import VirtualClock
 from tests.fakes.http import ScriptedHttp, answer
+from tests.fakes.programs import ScriptedPrograms, provider_side
 from tests.fakes.store import FakeStore
 
 SECRET = Reference(kind="env", target="CLIENT_SECRET")
@@ -96,12 +97,13 @@ class Stage:
         texts = {str(SECRET): "client-secret", str(PASSWORD): "pass-word", str(SEED): "RT-seed"}
         self.references = FakeReferences(texts)
         self.stores = {"": self.store}
+        self.programs = ScriptedPrograms()
         self.rotation = self.rotation_of(self.http)
         self.charge = Charge(job=job or replaceable())
 
     def rotation_of(self, http) -> Rotation:
         return Rotation(
-            http=http,
+            **provider_side(http=http, references=self.references, clock=self.clock, programs=self.programs),
             stores=self.stores,
             references=self.references,
             clock=self.clock,

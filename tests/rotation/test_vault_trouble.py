@@ -230,10 +230,12 @@ async def test_what_was_issued_is_saved_without_another_request():
 async def test_no_secret_and_no_foreign_text_is_told(canaries):
     names = ("client secret", "password", "refresh token", "access token", "provider's text", "exception's text")
     secrets = {name: canaries.plant(name) for name in names}
+    broken_off = lost()
+    broken_off.__cause__ = OSError(secrets["exception's text"])
     stage = Stage(
         answer(400, {"error": secrets["password"], "error_description": secrets["provider's text"]}),
         answer(503, {"error": "oops", "error_uri": secrets["provider's text"]}),
-        lost(secrets["exception's text"]),
+        broken_off,
         answer(200, secrets["access token"].encode()),
         token(1, access_token=secrets["access token"], refresh_token=secrets["refresh token"]),
         job=refreshing(adopt=True),
