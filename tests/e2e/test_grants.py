@@ -36,17 +36,18 @@ def registered(site: Site, provider: Provider, name: str = "api", **more: Any) -
 
 
 def test_the_usual_grants(site, provider_pool):
-    providers = {name: provider_pool(name) for name in ("oidc_provider", "oauth2", "authlib", "jmondi", "node_oauth2")}
-    for name, provider in providers.items():
-        user = {"username": provider.username, "password": site.secret(f"{name}-password", provider.password)}
-        registered(site, provider, f"{name}-client_credentials")
-        registered(site, provider, f"{name}-password", grant="password", **user)
+    names = ("oidc_provider", "oauth2", "authlib", "jmondi", "node_oauth2")
+    providers = {f"at-{number}": provider_pool(name) for number, name in enumerate(names)}
+    for at, provider in providers.items():
+        user = {"username": provider.username, "password": site.secret(f"user-{at}", provider.password)}
+        registered(site, provider, f"client_credentials-{at}")
+        registered(site, provider, f"password-{at}", grant="password", **user)
     ended = once(site)
     assert {name: one["outcome"] for name, one in ended.items()} == dict.fromkeys(site.jobs, "rotated")
-    for name, provider in providers.items():
+    for at, provider in providers.items():
         for grant in ("client_credentials", "password"):
-            assert provider.accepts(site.token(f"{name}-{grant}")["access_token"])
-            assert provider.stats().of(f"{name}-{grant}").grants == {grant: 1}
+            assert provider.accepts(site.token(f"{grant}-{at}")["access_token"])
+            assert provider.stats().of(f"{grant}-{at}").grants == {grant: 1}
 
 
 def test_a_refresh_token_that_somebody_has(site, provider_pool):
