@@ -129,5 +129,5 @@ def _verify(value: Any) -> Any:  # noqa: ANN401  # pydantic goes on with what th
 Verify = Annotated[
     VerifyTable | None,
     BeforeValidator(_verify, json_schema_input_type=Literal["introspect"] | VerifyTable),
-    keys.Kind('table, or `"introspect"`'),
+    keys.Kind('[table](#verify), or `"introspect"`'),
 ]

@@ -109,6 +109,7 @@ class File(Table):
     vault: VaultTable | None = Field(default=None, description="The default cluster.")
     clusters: dict[keys.ClusterName, VaultTable] = Field(default={}, description="Further clusters, by name.")
     defaults: JobTable | None = Field(default=None, description="Any key of a job, for all jobs.")
+    jobs: dict[keys.Name, JobTable] = Field(default={}, description="The jobs, by name.")
     limits: LimitsTable = Field(default_factory=LimitsTable, description="Token requests at once.")
     instance: InstanceTable = Field(default_factory=InstanceTable, description="This refresher's name.")
     state: StateTable = Field(default_factory=StateTable, description="Local state.")
@@ -116,7 +117,6 @@ class File(Table):
     web: WebTable = Field(default_factory=WebTable, description="The status page.")
     scheduler: SchedulerTable = Field(default_factory=SchedulerTable, description="The bell.")
     hooks: HooksTable = Field(default_factory=HooksTable, description="Hooks.")
-    jobs: dict[keys.Name, JobTable] = Field(default={}, description="The jobs, by name.")
 
 
 class Included(Table):

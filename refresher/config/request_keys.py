@@ -94,6 +94,7 @@ class GrantKeys(Table):
     authorize: AuthorizeTable | None = optional(
         "Grant `refresh_token`: how a person consents once.",
         {"flow": "device_code", "url": "https://id.example.com/device"},
+        {"flow": "authorization_code", "url": "https://id.example.com/authorize"},
     )
     assertion: AssertionTable | None = optional(
         "Grant `jwt_bearer`: what is signed.", {"key": "file:/etc/refresher/crm.key", "subject": "api@acme.example"}

@@ -111,9 +111,9 @@ def test_the_shipped_example_is_fine_and_says_all_that_init_says(tmp_path):
 def test_what_the_example_comments_out_is_fine_too(tmp_path):
     lines = EXAMPLE.read_text().splitlines()
     active = [line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines]
-    text = "\n".join(
-        line for line in active if not line.startswith(("refresh_token", "destinations", 'auth = { method = "token"'))
-    )
+    text = "\n".join(line for line in active if not line.startswith(("destinations", 'auth = { method = "token"')))
     settings = config.load(write(tmp_path, text.replace('include = ["jobs.d', 'include = ["nothing.d')))
     assert settings.jobs["crm"].adopt
+    assert settings.jobs["crm"].times.schedule
+    assert settings.jobs["crm"].shape.verify
     assert settings.clusters[""].namespace == "ops"
