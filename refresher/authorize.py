@@ -133,7 +133,7 @@ class Authorization:
     async def _working(self, charge: Charge, held: Secret) -> Ended | None:
         """Use the held refresh token; None: it is refused."""
         ended = await self._walk(charge)
-        if _took(ended):
+        if ended.well:
             return Ended(verdict="working", outcome=ended)
         if charge.refused == self._fingerprint(held):
             return None
@@ -141,7 +141,7 @@ class Authorization:
 
     async def _judged(self, charge: Charge) -> Ended:
         ended = await self._walk(charge)
-        if _took(ended):
+        if ended.well:
             return Ended(verdict="proven", outcome=ended)
         if ended.outcome == "rejected_permanent":
             return Ended(verdict="refused", outcome=ended)
@@ -155,7 +155,7 @@ class Authorization:
                 ended = await self._save(charge)
             retry_at = charge.trouble.retry_at if charge.trouble is not None else None
             wait = timedelta() if retry_at is None else retry_at - self._parts.clock.now()
-            if _took(ended) or ended.outcome == "rejected_permanent" or wait >= LONGEST_WAIT:
+            if ended.well or ended.outcome == "rejected_permanent" or wait >= LONGEST_WAIT:
                 break
             try:
                 await self._interruption.pause(wait)
@@ -182,11 +182,6 @@ class Authorization:
 def _on_trial(job: Job, reference: Reference | None) -> Charge:
     """Return a charge of `job` that knows no grant but the refresh token, in the record or at `reference`."""
     return Charge(job=replace(job, grant="refresh_token", refresh_token=reference))
-
-
-def _took(ended: Outcome) -> bool:
-    """Whether the provider took the refresh token: a walk that only writes what is in hand does not show it."""
-    return ended.well and ended.reason != "saved"
 
 
 def _held(charge: Charge) -> Secret | None:

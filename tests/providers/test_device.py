@@ -1,5 +1,7 @@
 """Consent by a code on another device: what is asked, what is read of the answer, and when to ask again."""
 
+import base64
+import json
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qsl
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refresher.core.job import Consent, Shape
-from refresher.core.model import Rejected
+from refresher.core.model import Reference, Rejected
 from refresher.core.secret import Secret
 from refresher.providers import consent, device
 from refresher.providers.device import DeviceCode
@@ -44,6 +46,13 @@ def test_a_device_code_is_asked_for_at_the_job_s_other_endpoint_and_polled_for_a
         "for": "tokens",
     }
     assert sorted(parse_qsl(polled.body.decode())) == sorted(words.items())
+
+
+def test_an_assertion_is_made_out_to_the_endpoint_that_is_asked():
+    job = a_job(client_auth="client_secret_jwt", client_secret=Reference(kind="env", target="X"))
+    asked = device.request(job, DEVICE, {"client_secret": Secret("s" * 32)}, **NEW)
+    _, claims, _ = dict(parse_qsl(asked.body.decode()))["client_assertion"].split(".")
+    assert json.loads(base64.urlsafe_b64decode(claims + "=="))["aud"] == DEVICE.url
 
 
 def test_the_device_endpoint_s_answer():

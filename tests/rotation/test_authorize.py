@@ -100,6 +100,12 @@ async def test_one_that_is_refused_makes_way_without_ceremony():
     assert office.grants().count("RT-held") == 1
 
 
+async def test_a_consent_may_bring_the_very_one_that_was_refused():
+    office = Office(refused(), OFFERED, CONSENTED, token(2), held="RT-1")
+    assert await office.consent() == "proven"
+    assert office.kept == ("RT-1", "7")
+
+
 @pytest.mark.parametrize("trouble", [refused("invalid_client", 401), answer(503), answer(200, b"<html>")])
 async def test_one_that_can_not_be_tried_stays(trouble):
     office = Office(*[trouble] * 3, held="RT-held")
@@ -191,6 +197,23 @@ async def test_what_the_proof_brought_is_written_however_long_vault_is_away():
     office.store.before = away_the_second_time
     assert await office.consent() == "proven"
     assert (office.kept, office.access_token()) == (("RT-2", "2"), "AT-2")
+
+
+async def test_what_is_only_written_late_is_not_proven_by_that():
+    no_access_token = answer(200, {"refresh_token": "RT-2"})
+    office = Office(OFFERED, CONSENTED, no_access_token, token(3, refresh_token="RT-3"))
+    writes = 0
+
+    def away_the_second_time(deed, place):
+        nonlocal writes
+        if deed == "write" and place == STATE:
+            writes += 1
+            office.store.away = writes == 2
+
+    office.store.before = away_the_second_time
+    assert await office.consent() == "proven"
+    assert office.grants()[-2:] == ["RT-1", "RT-2"]
+    assert (office.kept[0], office.access_token()) == ("RT-3", "AT-3")
 
 
 @pytest.mark.parametrize("path", [STATE.path, PLACE.path])
