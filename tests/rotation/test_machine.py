@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from refresher.core.errors import StoreAmbiguousError, StoreConflictError, StoreRefusedError, StoreUnavailableError
 from refresher.core.settings import Limits
+from refresher.watch import SWEEP
 from tests.fakes.http import answer, lost
 from tests.rotation.house import MINUTE, SECOND, House, job, path_of, refreshing, state_of
 
@@ -209,7 +210,19 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def no_job_falls_out_of_every_list(self):
-        self.house.check()
+        """Where the bell is silent or the clock has leapt, the next sweep finds it."""
+        astray, attempts = self.first_astray()
+        if astray is not None:
+            self.pass_(SWEEP + SECOND)
+            assert self.first_astray() != (astray, attempts), f"no sweep finds {astray}"
+
+    def first_astray(self):
+        try:
+            self.house.check()
+        except AssertionError as error:
+            name = str(error).split()[0]
+            return name, self.house.roster.charges[name].attempts
+        return None, 0
 
     @invariant()
     def limits_hold(self):
