@@ -118,7 +118,7 @@ async def test_a_verifier_that_can_not_say_withholds_nothing(name):
     shape, no_answer = NO_ANSWERS[name]
     stage = Stage(token(1), no_answer, job=replaceable(shape=shape))
 
-    ended = await stage.rotate()
+    ended, _ = await rotate(stage)
 
     assert ended.outcome == "rotated"
     assert stage.stands()["access_token"] == "AT-1"
