@@ -12,11 +12,12 @@ from refresher.providers import assertion, credentials
 
 _KEY: Final = "assertion.key"
 _CLOCKS_DIFFER: Final = timedelta(seconds=60)
+_GITHUB_API: Final = (("Accept", "application/vnd.github+json"), ("X-GitHub-Api-Version", "2022-11-28"))
 _GITHUB_LIFE: Final = timedelta(minutes=9)  # it takes ten at most, by its own clock
 
 
-def github_app(job: Job, secrets: Mapping[str, Secret], *, now: datetime) -> str:
-    """Return the bearer token by which a GitHub App asks for an installation token.
+def github_app(job: Job, secrets: Mapping[str, Secret], *, now: datetime) -> tuple[tuple[str, str], ...]:
+    """Return the headers by which a GitHub App asks for an installation token: a bearer token of its own making.
 
     `job.client_id` is the app's id or client id, `assertion.key` its private key, `job.token_url` ends in
     `/app/installations/INSTALLATION_ID/access_tokens`.
@@ -28,7 +29,8 @@ def github_app(job: Job, secrets: Mapping[str, Secret], *, now: datetime) -> str
         "iat": int((now - _CLOCKS_DIFFER).timestamp()),
         "exp": int((now + _GITHUB_LIFE).timestamp()),
     }
-    return assertion.signed(job, signing, said, secrets, part="assertion")
+    bearer = assertion.signed(job, signing, said, secrets, part="assertion")
+    return ("Authorization", f"Bearer {bearer}"), *_GITHUB_API
 
 
 def google_service_account(job: Job, secrets: Mapping[str, Secret], *, now: datetime) -> str:

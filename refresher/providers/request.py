@@ -38,8 +38,7 @@ def build(job: Job, grant: GrantName, secrets: Mapping[str, Secret], *, now: dat
     """
     match job.shape.dialect:
         case "github_app":
-            bearer = "Authorization", f"Bearer {apps.github_app(job, secrets, now=now)}"
-            return carry(job, {}, Proof(headers=(bearer,)))
+            return carry(job, {}, Proof(headers=apps.github_app(job, secrets, now=now)))
         case "google_service_account":
             signed = apps.google_service_account(job, secrets, now=now)
             return carry(job, {"grant_type": _GRANT_TYPES["jwt_bearer"], "assertion": signed}, Proof())

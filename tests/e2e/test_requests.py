@@ -1,79 +1,38 @@
 """Requests in other shapes than the standard's, as a server gets them; and a secret in a URL stays between the two."""
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 
 from tests.e2e.asking import once
+from tests.servers.plain import Asked, Reply, Server, serving
 
 pytestmark = pytest.mark.e2e
 TOKEN = json.dumps({"data": {"token": "AT-1", "ttl": 3600}})
 
 
-class Server(ThreadingHTTPServer):
-    """Remembers what it was asked and answers by the path."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: dict[str, tuple[str, str, dict[str, str], bytes]] = {}
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{path}"
+def fine(_: Asked) -> Reply:
+    return Reply(body=TOKEN)
 
 
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        path = urlsplit(self.path).path.strip("/")
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.asked[path] = (self.command, urlsplit(self.path).query, headers, body)
-        match path:
-            case "dropped":
-                self.connection.close()
-            case "moved":
-                self.answer(302, "", ("Location", self.server.url(f"elsewhere?{urlsplit(self.path).query}")))
-            case "echo":
-                self.answer(400, json.dumps({"error": "invalid_request", "error_description": self.path}))
-            case "page":
-                self.answer(500, f"<html>{self.path}</html>")
-            case _:
-                self.answer(200, TOKEN)
-
-    do_POST = do_GET  # noqa: N815  # the library wants that name
-
-    def answer(self, status: int, body: str, *headers: tuple[str, str]) -> None:
-        self.send_response(status)
-        for name, value in (("Content-Length", str(len(body.encode()))), *headers):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+def moved(asked: Asked) -> Reply:
+    return Reply(status=302, headers=(("Location", f"/elsewhere?{asked.query}"),))
 
 
-@contextmanager
-def serving() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+def echo(asked: Asked) -> Reply:
+    return Reply(status=400, body=json.dumps({"error": "invalid_request", "error_description": asked.target}))
+
+
+def page(asked: Asked) -> Reply:
+    return Reply(status=500, body=f"<html>{asked.target}</html>")
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with serving() as one:
+    answers = {"fine": fine, "moved": moved, "elsewhere": fine, "echo": echo, "page": page, "json": fine, "form": fine}
+    with serving({**answers, "dropped": lambda _: None}) as one:
         yield one
 
 
@@ -98,20 +57,20 @@ def test_a_secret_in_a_url_stays_between_the_two(site, server):
         "closed": "rejected_transient",
     }
     secrets = {path: add(site, server, path, method="GET", params={"tenant": "7"}) for path in ends}
-    with serving() as gone:
+    with serving({}) as gone:
         site.jobs["closed"]["token_url"] = gone.url("closed")
     ended = once(site)
     assert {name: one["outcome"] for name, one in ended.items()} == ends
     assert server.asked.keys() == ends.keys() - {"closed"}, "nothing went elsewhere"
-    for path, (method, query, headers, body) in server.asked.items():
-        assert (method, body) == ("GET", b"")
-        assert dict(parse_qsl(query, strict_parsing=True)) == {
+    for path, asked in server.asked.items():
+        assert (asked.method, asked.body) == ("GET", b"")
+        assert dict(parse_qsl(asked.query, strict_parsing=True)) == {
             "grant_type": "client_credentials",
             "client_id": path,
             "client_secret": secrets[path],
             "tenant": "7",
         }
-        assert not {"content-type", "referer"} & headers.keys()
+        assert not {"content-type", "referer"} & asked.headers.keys()
     with site.daemon() as daemon:
         daemon.wait_for("started")
         assert daemon.stop() == 0
@@ -121,11 +80,12 @@ def test_a_json_body_with_headers_and_repeats(site, server):
     targets = ["https://a.example", "https://b.example"]
     secret = add(site, server, "json", body="json", headers={"X-Tenant": "7", "Accept": "*/*"}, resource=targets)
     assert once(site)["json"]["outcome"] == "rotated"
-    method, query, headers, body = server.asked["json"]
-    assert (method, query) == ("POST", "")
+    asked = server.asked["json"]
+    headers = asked.headers
+    assert (asked.method, asked.query) == ("POST", "")
     assert (headers["content-type"], headers["x-tenant"], headers["accept"]) == ("application/json", "7", "*/*")
     assert headers["user-agent"].startswith("refresher/")
-    assert json.loads(body) == {
+    assert json.loads(asked.body) == {
         "grant_type": "client_credentials",
         "client_id": "json",
         "client_secret": secret,
@@ -138,4 +98,4 @@ def test_a_form_with_repeats(site, server):
     targets = ["https://a.example", "https://b.example"]
     add(site, server, "form", audience=targets)
     assert once(site)["form"]["outcome"] == "rotated"
-    assert parse_qs(server.asked["form"][3].decode())["audience"] == targets
+    assert parse_qs(server.asked["form"].body.decode())["audience"] == targets

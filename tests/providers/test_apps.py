@@ -22,11 +22,7 @@ GOOGLE = "https://oauth2.googleapis.com/token"
 
 
 def github(**changes):
-    shape = Shape(
-        dialect="github_app",
-        assertion=Signing(key=KEY),
-        headers=(("Accept", "application/vnd.github+json"), ("X-GitHub-Api-Version", "2022-11-28")),
-    )
+    shape = Shape(dialect="github_app", assertion=Signing(key=KEY))
     where = ResponseMap(access_token="token", expires_in="expires_at")
     words = {"client_auth": "none", "client_id": "Iv1.0a1b", "response": where}
     return a_job(grant="jwt_bearer", token_url=GITHUB, shape=shape, **words | changes)
@@ -56,7 +52,8 @@ def signed_in(request: HttpRequest) -> str:
 def test_a_github_app_asks_as_its_page_tells():
     request = request_of(github(), assertion__key=keys.pem("RSA", traditional=True))
     assert (request.method, request.url, request.body) == ("POST", GITHUB, b"")
-    assert dict(request.headers)["Accept"] == "application/vnd.github+json"
+    headers = dict(request.headers)
+    assert (headers["Accept"], headers["X-GitHub-Api-Version"]) == ("application/vnd.github+json", "2022-11-28")
     app = jwt.decode(signed_in(request), keys.verifier("RS256"), algorithms=["RS256"])
     assert app.header == {"typ": "JWT", "alg": "RS256"}
     assert app.claims == {"iss": "Iv1.0a1b", "iat": IAT - 60, "exp": IAT + 540}
