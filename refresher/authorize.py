@@ -20,6 +20,7 @@ from refresher.core.fingerprint import fingerprint
 from refresher.core.job import Consent, Job
 from refresher.core.model import Reference, Rejected
 from refresher.core.outcome import Outcome
+from refresher.core.remembered import Attempted
 from refresher.core.secret import Secret
 from refresher.core.settings import Settings
 from refresher.ports import Sink
@@ -78,7 +79,9 @@ class Authorization:
     ) -> None:
         self._parts = parts
         self._interruption = interruption
-        self._ask = Ask(http=parts.http, clock=parts.clock, interruption=interruption, show=show)
+        self._ask = Ask(
+            http=parts.http, discovery=parts.discovery, clock=parts.clock, interruption=interruption, show=show
+        )
         self._say = say
 
     async def by_consent(self, job: Job, consent: Consent, *, force: bool) -> Ended:
@@ -161,6 +164,9 @@ class Authorization:
                 await self._interruption.pause(wait)
             except InterruptedWaitError:
                 break
+        if ended.well and charge.last_at is not None:
+            charge.attempted = Attempted(at=charge.last_at, outcome=ended.outcome, error=ended.error)
+            self._parts.ledger.note(ended, charge.last_at, charge.kept)
         return ended
 
     async def _save(self, charge: Charge) -> Outcome:

@@ -1,7 +1,7 @@
 """The two ways to ask a person: by a code that is typed in elsewhere, and by a browser that comes back here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_bytes, token_hex
 from typing import Final, TypeAlias, assert_never
@@ -12,6 +12,7 @@ from refresher.core.errors import TransportError
 from refresher.core.job import Consent, Job
 from refresher.core.model import HttpRequest, HttpResponse, Rejected, Verdict
 from refresher.core.secret import Secret
+from refresher.discovery import Discovery
 from refresher.ports import Clock, Http
 from refresher.providers import consent as words
 from refresher.providers import device, interpret, unanswered
@@ -44,8 +45,17 @@ Prompt: TypeAlias = DevicePrompt | BrowserPrompt
 class Ask:
     """Asks a person for consent. `show` puts a prompt before them."""
 
-    def __init__(self, *, http: Http, clock: Clock, interruption: Interruption, show: Callable[[Prompt], None]) -> None:
+    def __init__(
+        self,
+        *,
+        http: Http,
+        discovery: Discovery,
+        clock: Clock,
+        interruption: Interruption,
+        show: Callable[[Prompt], None],
+    ) -> None:
         self._http = http
+        self._discovery = discovery
         self._clock = clock
         self._interruption = interruption
         self._show = show
@@ -55,6 +65,12 @@ class Ask:
 
         Raises InterruptedWaitError, PortTakenError, UnreadableReferenceError.
         """
+        try:
+            job, consent = await self._endpoints(job, consent)
+        except TransportError as error:
+            return unanswered(error)
+        if not consent.url:
+            return Rejected(kind="permanent", error="no_endpoint")
         match consent.flow:
             case "device_code":
                 return await self._by_device(job, consent, secrets)
@@ -62,6 +78,15 @@ class Ask:
                 return await self._by_browser(job, consent, secrets)
             case _:
                 assert_never(consent.flow)
+
+    async def _endpoints(self, job: Job, consent: Consent) -> tuple[Job, Consent]:
+        """Return both with their endpoints, those of the issuer where one leads to them. Raises TransportError."""
+        if not job.shape.issuer:
+            return job, consent
+        known = await self._discovery.metadata(job)
+        by_device = consent.flow == "device_code"
+        url = known.device_authorization_endpoint if by_device else known.authorization_endpoint
+        return replace(job, token_url=known.token_endpoint), replace(consent, url=consent.url or url)
 
     async def _by_device(self, job: Job, consent: Consent, secrets: Mapping[str, Secret]) -> Verdict:
         """RFC 8628."""

@@ -33,6 +33,7 @@ _MEANINGS: Final = {
     "expired_token": "nobody consented in time",
     "timeout": "no browser came back in time",
     "invalid_grant": "the code was used before, is too old, or was issued for another client or redirect address",
+    "no_endpoint": "the issuer's metadata name no endpoint for this flow; write authorize.url, or choose another flow",
     "iss": "the answer came from another issuer than the job's; nothing of it was used",
     "code": "the answer bears no code that can be sent; report it to the provider",
     "device_code": "the answer bears no device code that can be sent; check authorize.url",
@@ -138,6 +139,8 @@ def token_request(job: Job, grant: Grant, secrets: Mapping[str, Secret], *, now:
 
 def explain_consent(job: Job, rejected: Rejected) -> str:
     """Return one line: what it means that no token came of a consent, and what to do."""
+    if rejected.why:
+        return f"{rejected.error}: {rejected.why}"
     if rejected.error in _MEANINGS:
         return f"{rejected.error}: {_MEANINGS[rejected.error]}"
     return explain(job.provider, rejected, client_auth=job.client_auth)

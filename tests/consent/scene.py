@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from refresher.consent import Ask, BrowserPrompt, DevicePrompt, InterruptedWaitError, Interruption
 from refresher.core.job import Consent
+from refresher.discovery import Discovery
 from tests.core.builders import a_job
 from tests.fakes.clock import VirtualClock
 from tests.fakes.http import ScriptedHttp, answer
@@ -46,7 +47,10 @@ class Scene:
         self.patience = Patience(self.clock, ends=ends)
         self.prompts: list[DevicePrompt | BrowserPrompt] = []
         self.shown = asyncio.Event()
-        self.ask = Ask(http=self.http, clock=self.clock, interruption=self.patience, show=self.show)
+        discovery = Discovery(http=self.http, clock=self.clock)
+        self.ask = Ask(
+            http=self.http, discovery=discovery, clock=self.clock, interruption=self.patience, show=self.show
+        )
 
     def show(self, prompt) -> None:
         self.prompts.append(prompt)

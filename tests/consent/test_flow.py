@@ -11,10 +11,18 @@ from refresher.consent import DevicePrompt, InterruptedWaitError
 from refresher.core.job import Shape
 from refresher.core.model import Granted, Rejected
 from refresher.core.secret import Secret
-from refresher.providers.consent import challenge
+from refresher.providers.consent import challenge, explain_consent
 from tests.consent.scene import BROWSER, DEVICE, JOB, OFFERED, PENDING, SLOW, TOKEN, Scene
 from tests.fakes.clock import START
 from tests.fakes.http import answer, lost
+
+METADATA = {
+    "issuer": "https://id.example.com",
+    "token_endpoint": "https://id.example.com/found/token",
+    "device_authorization_endpoint": "https://id.example.com/found/device",
+    "authorization_endpoint": "https://id.example.com/found/authorize",
+}
+ISSUED = replace(JOB, token_url="", shape=Shape(issuer="https://id.example.com"))
 
 
 async def test_a_device_code_is_polled_for_at_its_pace_until_somebody_consents():
@@ -129,13 +137,12 @@ async def test_every_question_has_a_state_and_a_verifier_of_its_own():
     ],
 )
 async def test_a_browser_that_brings_no_code_spends_nothing(back, error):
-    scene = Scene()
-    job = replace(JOB, shape=Shape(issuer="https://id.example.com"))
+    scene = Scene(answer(200, METADATA))
     async with asyncio.TaskGroup() as group:
-        asking = group.create_task(scene.ask.consent(job, BROWSER, {}))
+        asking = group.create_task(scene.ask.consent(ISSUED, BROWSER, {}))
         await browse(scene, **back)
     assert asking.result() == Rejected(kind="permanent", error=error)
-    assert scene.http.requests == []
+    assert scene.http.asked == ["GET /.well-known/oauth-authorization-server"]
 
 
 async def test_nobody_comes_back(monkeypatch):
@@ -150,3 +157,34 @@ async def test_a_code_whose_answer_is_lost():
         asking = group.create_task(scene.ask.consent(JOB, BROWSER, {}))
         await browse(scene)
     assert asking.result() == Rejected(kind="transient", error="transport")
+
+
+@pytest.mark.parametrize("stated", ["", "https://elsewhere.example.com/device"])
+async def test_an_issuer_leads_to_what_is_not_stated(stated):
+    scene = Scene(answer(200, METADATA), OFFERED, TOKEN)
+    assert isinstance(await scene.ask.consent(ISSUED, replace(DEVICE, url=stated), {}), Granted)
+    urls = [request.url for request in scene.http.requests[1:]]
+    assert urls == [stated or "https://id.example.com/found/device", "https://id.example.com/found/token"]
+
+
+async def test_an_issuer_leads_a_browser():
+    scene = Scene(answer(200, METADATA), TOKEN)
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(scene.ask.consent(ISSUED, replace(BROWSER, url=""), {}))
+        await browse(scene, iss="https://id.example.com")
+    assert isinstance(asking.result(), Granted)
+    assert scene.prompts[0].url.startswith("https://id.example.com/found/authorize?")
+
+
+async def test_an_issuer_that_has_no_such_endpoint():
+    scene = Scene(answer(200, {name: METADATA[name] for name in ("issuer", "token_endpoint")}))
+    verdict = await scene.ask.consent(ISSUED, replace(DEVICE, url=""), {})
+    assert verdict == Rejected(kind="permanent", error="no_endpoint")
+
+
+async def test_an_issuer_that_can_not_be_reached():
+    scene = Scene(lost("name not found"))
+    verdict = await scene.ask.consent(ISSUED, replace(DEVICE, url=""), {})
+    assert isinstance(verdict, Rejected)
+    assert verdict.error == "transport"
+    assert "name not found" in explain_consent(ISSUED, verdict)

@@ -79,10 +79,21 @@ def test_a_consent_ends_with_a_token_that_works_and_a_refresh_token_that_was_pro
     assert record(site)["generation"] == "2", "the consent's, and the one that its proof brought"
     assert oidc_consent.stats().of("crm-client").grants["refresh_token"] == 1
 
+    (attempt,) = site.run("history", "crm", "--json").stdout.splitlines()
+    assert json.loads(attempt)["outcome"] == "rotated"
     assert json.loads(site.run("once", "--json").stdout)["outcome"] == "fresh"
     assert json.loads(site.run("once", "--force", "--json").stdout)["outcome"] == "rotated"
     assert record(site)["generation"] == "3"
     assert oidc_consent.stats().refresh_reused == 0
+
+
+def test_an_issuer_leads_to_the_endpoints(site, oidc_consent, crm, person, flow):
+    crm(flow, issuer=oidc_consent.url)
+    del site.jobs["crm"]["authorize"]["url"], site.jobs["crm"]["token_url"]
+    site.write()
+    with on_terminal(site, "authorize", "crm") as terminal:
+        consent(terminal, person)
+        assert terminal.end() == 0, terminal.text
 
 
 def test_a_code_may_be_typed_in_by_hand(site, crm, person):

@@ -9,6 +9,7 @@ from refresher.authorize import Authorization
 from refresher.consent import InterruptedWaitError
 from refresher.core.errors import StoreRefusedError, UnreadableReferenceError
 from refresher.core.model import Reference
+from refresher.discovery import Discovery
 from tests.consent.scene import DEVICE, OFFERED, PENDING, Patience
 from tests.core.builders import PLACE, STATE
 from tests.fakes.http import answer
@@ -27,10 +28,12 @@ class Office(Stage):
         self.references.texts[str(ELSEWHERE)] = "RT-elsewhere"
         if held is not None:
             self.store.put(STATE, {"refresh_token": held, "generation": "7", "job": "crm"})
-        self.prompts, self.lines = [], []
+        self.prompts, self.lines, self.noted = [], [], []
         self.clock.sleep = self.clock.advance  # nobody else is there to let time pass
         parts = SimpleNamespace(
             http=self.http,
+            discovery=Discovery(http=self.http, clock=self.clock),
+            ledger=SimpleNamespace(note=lambda ended, _at, kept: self.noted.append((ended.outcome, kept))),
             clock=self.clock,
             rotation=self.rotation,
             stores=self.stores,
@@ -98,6 +101,10 @@ async def test_one_that_is_refused_makes_way_without_ceremony():
         "crm: the refresh token in secret/refresher/default/crm is refused; a new consent is needed"
     ]
     assert office.grants().count("RT-held") == 1
+    ((outcome, kept),) = office.noted
+    assert (outcome, kept.attempted.outcome, kept.latch) == ("rotated", "rotated", None), (
+        "history has the rotation alone"
+    )
 
 
 async def test_a_consent_may_bring_the_very_one_that_was_refused():
