@@ -1,0 +1,41 @@
+"""Every job that a guide shows can be pasted: it is held to the program."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from refresher.config import load
+
+GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
+VAULT = """
+[vault]
+address = "https://vault.example.com:8200"
+auth = { method = "token", token = "file:/run/secrets/vault-token" }
+"""
+EXAMPLES = [
+    pytest.param(text, id=f"{page.stem}-{number}")
+    for page in sorted(GUIDES.glob("*.md"))
+    for number, text in enumerate(re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
+    if text.startswith("[jobs.")
+]
+GRANTS = {"client_credentials", "password", "refresh_token", "jwt_bearer", "token_exchange"}
+CLIENT_AUTHS = {"basic", "post", "client_secret_jwt", "private_key_jwt", "tls", "none"}
+
+
+def jobs(text: str, folder: Path):
+    file = folder / "jobs.toml"
+    file.write_text(VAULT + text)
+    file.chmod(0o600)
+    return load(file).jobs.values()
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_an_example_has_no_mistake(text, tmp_path):
+    assert jobs(text, tmp_path)
+
+
+def test_every_grant_and_every_way_to_prove_the_client_is_shown(tmp_path):
+    shown = [job for example in EXAMPLES for job in jobs(example.values[0], tmp_path)]
+    assert {job.grant for job in shown} == GRANTS
+    assert {job.client_auth for job in shown} == CLIENT_AUTHS
