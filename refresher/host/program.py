@@ -14,7 +14,7 @@ import os
 import re
 import signal
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -119,24 +119,26 @@ async def _run(program: Program, told: bytes) -> _Process:
     """Start `program`, see it through, and leave nothing of it behind."""
     transport, process = await _start(program)
     group = transport.get_pid()  # a session of its own makes it the leader of its group
-    try:
-        stdin = transport.get_pipe_transport(_STDIN)
-        if isinstance(stdin, asyncio.WriteTransport):
-            stdin.write(told)
-            stdin.write_eof()
-        process.late = not await _within(program.deadline, process.over)
-        if not process.ended.is_set():
-            _signal(group, signal.SIGTERM)
-            await _within(MERCY, process.ended)
-        _signal(group, signal.SIGKILL)
+    with closing(transport):
+        try:
+            _feed(transport, told)
+            process.late = not await _within(program.deadline, process.over)
+            if not process.ended.is_set():
+                _signal(group, signal.SIGTERM)
+                await _within(MERCY, process.ended)
+        finally:
+            _signal(group, signal.SIGKILL)
         await _within(MERCY, process.ended)
         await _within(LAST_WORDS, process.silent)
         process.code = transport.get_returncode()
-    finally:
-        _signal(group, signal.SIGKILL)
-        with suppress(OSError):
-            transport.close()
     return process
+
+
+def _feed(transport: asyncio.SubprocessTransport, told: bytes) -> None:
+    stdin = transport.get_pipe_transport(_STDIN)
+    if isinstance(stdin, asyncio.WriteTransport):
+        stdin.write(told)
+        stdin.write_eof()
 
 
 async def _start(program: Program) -> tuple[asyncio.SubprocessTransport, _Process]:
