@@ -17,7 +17,7 @@ _MEANINGS: Final = {
     "insufficient_scope": "the token was granted fewer scopes than require_scope names; ask the provider to allow them",
     "invalid_target": "the audience or resource is unknown or not allowed; check audience and resource",
     "unsupported_token_type": "the token is not a bearer token, readers could not use it; change the client's settings",
-    "no_refresh_token": "no refresh token is left that works; run refresher authorize, or mend what refresh_token points to",
+    "no_refresh_token": "no refresh token that works is left; run refresher authorize, or mend the job's refresh_token",
     "transport": "no whole reply came; it is tried again, and when it stays check token_url, network and certificates",
     "deadline": "no whole reply came in time; it is tried again, and when it stays ask the provider",
     "status": "the HTTP status fits no token reply; check token_url",
