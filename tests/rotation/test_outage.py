@@ -76,6 +76,18 @@ async def test_the_story_of_an_outage_has_its_times():
     assert 3600 <= over.fields["outage_s"] <= 3680
 
 
+async def test_nothing_of_an_outage_stays_with_a_job_that_was_only_looked_at():
+    house = House(*many(2), drift=24 * HOUR)
+    async with house.serving():
+        await house.advance(MINUTE)
+        house.store.away = True
+        await house.roster.look("job-0")
+        assert house.roster.charges["job-0"].holding is not None
+        house.store.away = False
+        await house.advance(2 * SECOND)
+        assert house.roster.charges["job-0"].holding is None
+
+
 async def test_vault_away_at_the_start_is_waited_for():
     house = House(*many(40))
     house.store.away = True

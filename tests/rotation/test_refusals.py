@@ -238,6 +238,16 @@ async def test_a_wait_that_the_provider_asks_for_is_kept_to_and_told():
     assert (await stage.later(seconds=1)).outcome == "rotated"
 
 
+async def test_a_vault_that_is_away_meanwhile_shortens_no_wait():
+    stage = Stage(answer(429, retry_after="1800"), token())
+    await stage.rotate()
+    stage.store.away = True
+    assert (await stage.look()).store_down
+    stage.store.away = False
+    assert (await stage.later(minutes=29, seconds=59)).reason == "backoff"
+    assert (await stage.later(seconds=1)).outcome == "rotated"
+
+
 @pytest.mark.parametrize("job", [replaceable(), refreshing(), refresh_only()], ids=["client", "password", "refresh"])
 async def test_an_unreadable_reference_spends_nothing_is_told_once_and_recovers(job):
     stage = Stage(token(), job=job)

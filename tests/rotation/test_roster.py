@@ -455,17 +455,36 @@ async def test_a_job_that_is_removed_while_somebody_looks_at_it_harms_nobody():
 
 async def test_nobody_walks_a_job_that_somebody_looks_at():
     """A look that took long would overwrite what a walk has learned since."""
-    house = House(refreshing("a"), lifetime=60)
+    house = House(refreshing("a"))
     house.provider.refreshes = True
-    async with house.serving(sweeps=False):
-        await house.advance(20 * SECOND)
-        house.store.latency = 30 * SECOND
+    gate, read = asyncio.Event(), house.store.read
+
+    async def slowly(place):
+        found = await read(place)
+        await gate.wait()
+        return found
+
+    async with house.serving():
+        await house.advance(MINUTE)
+        house.store.read = slowly
         look = asyncio.ensure_future(house.roster.look("a"))
-        await house.clock.advance(10 * SECOND)
+        await settle()
+        house.store.read = read
         house.roster.offer("a", force=True)
-        await house.clock.advance(SECOND)
-        house.store.latency = timedelta()
+        await house.advance(SECOND)
         assert house.asked("a") == 1
-        await house.clock.advance(2 * MINUTE)
+        gate.set()
         await look
+        await house.advance(3 * HOUR)
+        assert house.asked("a") >= 3
     assert not house.provider.replayed
+
+
+async def test_nobody_looks_at_a_job_that_is_walked():
+    house = House(job("a"))
+    house.provider.latency = 10 * SECOND
+    async with house.serving():
+        await house.clock.advance(SECOND)
+        house.store.calls.clear()
+        await house.roster.look("a")
+        assert house.store.calls == []
