@@ -42,11 +42,12 @@ async def test_a_request_carries_what_it_was_given_and_no_more(wired):
     assert named == {"host", "authorization", "accept", "accept-encoding", "connection", "user-agent", "content-length"}
 
 
-async def test_no_redirect_is_followed(wired):
-    async with peer() as other, peer(lambda _: reply("307 There", b"", f"Location: {other.url()}")) as server:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed(wired, status):
+    async with peer() as other, peer(lambda _: reply(f"{status} There", b"", f"Location: {other.url()}")) as server:
         got = await wired().send(HttpRequest(url=server.url(), body=b"client_secret=s"))
 
-    assert got.status == 307
+    assert got.status == status
     assert (len(server.requests), other.connections) == (1, 0)
 
 
