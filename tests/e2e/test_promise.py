@@ -139,7 +139,7 @@ def test_openbao_away_for_thirty_seconds_across_an_expiry(raft_site, semansys, s
 def test_one_wrong_secret_of_twenty_is_told_once_and_not_hammered(site, provider_pool):
     providers = twenty_jobs(site, provider_pool)
     bad = "job-01"
-    site.jobs[bad]["client_secret"] = site.secret("wrong", "not-the-secret")
+    site.jobs[bad]["client_secret"] = site.secret("wrong", site.canaries.plant("wrong secret"))
     with site.daemon() as daemon:
         for _ in range(19):
             daemon.wait_for("rotated", reason="missing")
@@ -164,7 +164,7 @@ def test_one_wrong_secret_of_twenty_is_told_once_and_not_hammered(site, provider
 def test_a_mended_secret_opens_the_latch(site, smartdocumentor):
     site.add("api", smartdocumentor)
     right = (site.folder / "api.secret").read_text()
-    site.secret("api", "wrong")
+    site.secret("api", site.canaries.plant("wrong secret"))
     site.write()
     assert json.loads(site.run("once", "--json").stdout)["outcome"] == "rejected_permanent"
     site.secret("api", right)

@@ -83,7 +83,7 @@ def test_an_error_of_its_document_is_told_by_outcome_code_and_status(
         provider.control(client="api-client", fail={"status": wrong["fail"]})
     else:
         key, text = next(iter(wrong.items()))
-        site.jobs["api"][key] = text if key == "scope" else site.secret("wrong", text)
+        site.jobs["api"][key] = text if key == "scope" else site.secret("wrong", site.canaries.plant("wrong secret"))
     site.write()
 
     done = site.run("once", "--json")

@@ -29,7 +29,7 @@ def lines_of(done, verb):
 def mixed_site(site, semansys, smartdocumentor, screening_eagle):
     """One job of each fate: fine, wrong secret, a server that fails, one whose path is somebody else's."""
     site.add("fine", semansys)
-    site.add("refused", smartdocumentor, client_secret=site.secret("wrong", "wrong"))
+    site.add("refused", smartdocumentor, client_secret=site.secret("wrong", site.canaries.plant("wrong secret")))
     site.add("failing", screening_eagle)
     screening_eagle.control(client="failing-client", fail={"status": 503, "retry_after": 7})
     site.add("taken", smartdocumentor)
