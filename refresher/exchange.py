@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from refresher import tls
 from refresher.charge import Charge, Identity, asked_for
 from refresher.core import backoff
 from refresher.core.errors import AwaitedSecretError, StoreRefusedError, TransportError, UnreadableReferenceError
@@ -154,10 +155,15 @@ class Exchange:
         return ends is not None and ends <= self._clock.now()
 
     def _credential(self, charge: Charge, secrets: Mapping[str, Secret]) -> str:
-        """Hash the newest refresh token too: a person's consent puts another one into the state record."""
+        """Hash the newest refresh token too: a person's consent puts another one into the state record.
+
+        And when the certificate's files were changed: they are the credential of a client that is known by them.
+        """
         texts = [f"{name}={secrets[name].reveal()}" for name in sorted(secrets)]
         newest = charge.unkept or (charge.record.refresh_token if charge.record is not None else None)
         texts += [] if newest is None else [f"kept={newest.reveal()}"]
+        channel = charge.job.shape.channel
+        texts += [] if channel is None else [f"files={tls.stamp(channel)}"]
         return fingerprint(self._key, repr(asked_for(charge.job)), *map(Secret, texts))
 
 

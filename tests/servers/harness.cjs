@@ -6,6 +6,9 @@
 // POST /_control  a JSON object, see CONTROLS; an unknown member is refused
 // GET  /api       a protected resource: 200 for a live token, else 401
 'use strict';
+const fs = require('node:fs');
+const http = require('node:http');
+const https = require('node:https');
 const express = require('express');
 
 // Members of /_control. Faults hold for the client named in `client`, else for all; `null` or `false` lifts them.
@@ -20,6 +23,16 @@ const express = require('express');
 const FAULTS = ['delay_ms', 'fail', 'hang', 'outage'];
 const CONTROLS = ['reset', 'ttl', 'clients', 'users', 'client', ...FAULTS];
 const ALL = '';
+
+// With a folder of certificates in TLS_FOLDER it serves https, and asks its callers for one; the server under test judges it.
+const FOLDER = process.env.TLS_FOLDER;
+const TLS = FOLDER && {
+  key: fs.readFileSync(`${FOLDER}/server.key`),
+  cert: fs.readFileSync(`${FOLDER}/server.pem`),
+  ca: fs.readFileSync(`${FOLDER}/ca.pem`),
+  requestCert: true,
+  rejectUnauthorized: false,
+};
 
 class World {
   constructor() {
@@ -114,9 +127,9 @@ const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 async function serve(tokenPath, build) {
   const world = new World();
   const app = express();
-  const server = app.listen(0, '127.0.0.1');
+  const server = (TLS ? https : http).createServer(TLS ?? {}, app).listen(0, '127.0.0.1');
   await new Promise((resolve, reject) => { server.once('listening', resolve); server.once('error', reject); });
-  const origin = `http://127.0.0.1:${server.address().port}`;
+  const origin = `http${TLS ? 's' : ''}://127.0.0.1:${server.address().port}`;
   const target = await build(origin, world);
 
   app.get('/_stats', (req, res) => {
@@ -166,4 +179,4 @@ async function serve(tokenPath, build) {
   process.stdout.write(`ready ${origin}\n`);
 }
 
-module.exports = { serve };
+module.exports = { serve, TLS };

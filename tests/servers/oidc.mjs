@@ -12,6 +12,17 @@ const METHODS = {
   client_secret_jwt: 'client_secret_jwt',
   private_key_jwt: 'private_key_jwt',
   none: 'none',
+  ...(harness.TLS && { tls: 'tls_client_auth' }),
+};
+// RFC 8705 section 2.1: the certificate is of our authority, and names the client's `subject`.
+const MTLS = harness.TLS && {
+  mTLS: {
+    enabled: true,
+    tlsClientAuth: true,
+    getCertificate: (ctx) => ctx.socket.getPeerX509Certificate(),
+    certificateAuthorized: (ctx) => ctx.socket.authorized,
+    certificateSubjectMatches: (ctx, property, expected) => ctx.socket.getPeerX509Certificate().subject === expected,
+  },
 };
 // The library takes a few of these alone unless told.
 const ALGORITHMS = [
@@ -79,6 +90,7 @@ function client(id) {
     client_secret: known.secret || undefined,
     token_endpoint_auth_method: METHODS[known.auth ?? 'basic'],
     ...(known.alg && { token_endpoint_auth_signing_alg: known.alg }),
+    ...(known.subject && { tls_client_auth_subject_dn: known.subject }),
     ...(known.jwk && { jwks: { keys: [known.jwk] } }),
     grant_types: Store.grants,
     id_token_signed_response_alg: 'ES256',
@@ -125,7 +137,7 @@ export async function issue(provider, ctx, { accountId, gty, resource, resourceS
 export function run({ path, grants, configuration, manner, metadata = {} }) {
   return harness.serve(path, async (origin, world) => {
     Object.assign(Store, { world, grants, metadata });
-    const { ttl, ...more } = configuration(world);
+    const { ttl, features, ...more } = configuration(world);
     const { privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const key = { ...privateKey.export({ format: 'jwk' }), use: 'sig', kid: 'test', alg: 'ES256' };
     const lifetime = (ctx, token, owner) => world.lifetime(owner.clientId);
@@ -138,6 +150,7 @@ export function run({ path, grants, configuration, manner, metadata = {} }) {
       jwks: { keys: [key] },
       rotateRefreshToken: true,
       ttl: { AccessToken: lifetime, ClientCredentials: lifetime, IdToken: lifetime, Grant: REFRESH_TTL_S, RefreshToken: REFRESH_TTL_S, ...ttl },
+      features: { ...features, ...MTLS },
       ...more,
     });
     const { accepts, failure, before, finish } = manner(provider, world, { origin, key });

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.fakes.authority import Authority
 from tests.servers.node import FOLDER, find_node, why_not
 
 ROOT = FOLDER.parent.parent
@@ -29,6 +32,7 @@ class Kind:
     client_auth: str
     scope: str
     user: bool = True
+    tls: bool = False
 
     @property
     def node(self) -> bool:
@@ -48,6 +52,7 @@ KINDS = {
         user=False,
     ),
     "oidc_provider": Kind(program="oidc_provider.mjs", token_path="/token", client_auth="basic", scope="read write"),
+    "oidc_tls": Kind(program="oidc_provider.mjs", token_path="/token", client_auth="tls", scope="read write", tls=True),
     "oidc_consent": Kind(
         program="oidc_consent.mjs", token_path="/token", client_auth="basic", scope="openid offline_access read"
     ),
@@ -112,6 +117,9 @@ class Provider:
         self.username = f"user@{name}.example" if kind.user else ""
         self.password = f"{name}-password {AWKWARD}" if kind.user else ""
         self.log_file = folder / f"{name}.log"
+        self.authority = Authority(folder / "tls") if kind.tls else None
+        if self.authority is not None:
+            self.authority.issue("server")
         self.process = start(kind, folder, self.log_file)
         self.url = self.ready()
         self.token_url = self.url + kind.token_path
@@ -138,7 +146,12 @@ class Provider:
     def call(
         self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=ANSWER_S)
+        address = urlsplit(self.url).netloc
+        if self.authority is None:
+            connection = http.client.HTTPConnection(address, timeout=ANSWER_S)
+        else:
+            trust = ssl.create_default_context(cafile=self.authority.ca_file)
+            connection = http.client.HTTPSConnection(address, timeout=ANSWER_S, context=trust)
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {"Content-Type": "application/json", **(headers or {})})
@@ -171,6 +184,7 @@ class Provider:
         """Register a client. `ttl`: seconds of its tokens, else the server's; `auth`: its `client_auth`.
 
         What signs has a `jwk`, its public key; for oidc-provider also `alg`, the one algorithm that it may use.
+        With auth `tls`, `subject` is what its certificate must say, e.g. CN=refresher.
         """
         client = {
             **more,
@@ -197,5 +211,10 @@ def start(kind: Kind, folder: Path, log_file: Path) -> "subprocess.Popen[str]":
         command = [node, str(FOLDER / kind.program)]
     else:
         command = [sys.executable, "-m", f"tests.servers.{kind.program.removesuffix('.py')}", str(folder)]
+    environ = dict(os.environ)
+    if kind.tls:
+        environ["TLS_FOLDER"] = str(folder / "tls")
     with log_file.open("w") as log:
-        return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )

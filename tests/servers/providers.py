@@ -66,6 +66,12 @@ def oidc_provider(provider_pool: Callable[[str], Provider]) -> Provider:
 
 
 @pytest.fixture
+def oidc_tls(provider_pool: Callable[[str], Provider]) -> Provider:
+    """oidc-provider over https; with `add_client(auth="tls", subject="CN=...")` a certificate proves the client."""
+    return provider_pool("oidc_tls")
+
+
+@pytest.fixture
 def oidc_consent(provider_pool: Callable[[str], Provider]) -> Provider:
     """oidc-provider with pages for login and consent: device code, and authorization code with PKCE."""
     return provider_pool("oidc_consent")

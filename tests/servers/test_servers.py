@@ -15,7 +15,8 @@ REFRESHING = ("semansys", "oidc_provider", "oauth2", "node_oauth2")
 REFUSED = {"error": "Forbidden", "errorDescription": "permission denied"}
 
 
-@pytest.fixture(params=sorted(KINDS.keys() - {"oidc_consent"}))  # that one wants a person: e2e/test_authorize.py
+# One wants a person, one certificates: e2e/test_authorize.py, e2e/test_channels.py.
+@pytest.fixture(params=sorted(KINDS.keys() - {"oidc_consent", "oidc_tls"}))
 def provider(request, provider_pool) -> Provider:
     return provider_pool(request.param)
 
