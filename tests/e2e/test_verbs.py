@@ -142,6 +142,21 @@ def test_check_live_tells_what_would_fail(mixed_site):
         assert words in done.stderr
 
 
+def test_check_live_knocks_at_an_issuer_and_not_at_a_program_nor_at_a_token_to_come(
+    site, smartdocumentor, oidc_provider
+):
+    site.add("first", smartdocumentor)
+    site.add("found", oidc_provider)
+    site.jobs["found"]["issuer"] = oidc_provider.url
+    del site.jobs["found"]["token_url"]
+    site.jobs["program"] = {"provider": "exec", "command": ["/bin/true"], "path": "tokens/program"}
+    exchange = {"grant": "token_exchange", "subject_token": "job:first", "path": "tokens/second"}
+    site.jobs["second"] = site.jobs["found"] | exchange
+    site.write()
+    done = site.run("check", "--live")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_many_jobs_show_a_progress_bar_on_a_terminal(site, smartdocumentor):
     for number in range(25):
         site.add(f"job-{number:02}", smartdocumentor)
