@@ -1,5 +1,6 @@
 """A job in our care: what is known of it, in memory, between one walk and the next."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -139,13 +140,16 @@ class Charge:
         if self.latch is not None:
             self.trouble, self.latch, self.refused = replace(self.latch, retry_at=self.latch.since), None, ""
 
-    def succeeded_by(self, job: Job) -> "Charge":
+    def succeeded_by(self, job: Job, *, moved: Collection[str] = ()) -> "Charge":
         """Return the charge of the same job after its configuration changed: what stands is looked at afresh.
 
         A latch is left to the next walk, which opens it where the job asks for another thing than was refused.
+        `moved`: clusters that are others than before, where no path is known to be ours.
         """
         changed = self.changed or asked_for(self.job) != asked_for(job)
-        return replace(self, job=job, held=None, versions=(), trouble=None, changed=changed, leaving=False)
+        known_ours = frozenset(place for place in self.known_ours if place.cluster not in moved)
+        afresh = replace(self, job=job, held=None, versions=(), record=None, trouble=None)
+        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False)
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""

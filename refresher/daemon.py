@@ -45,6 +45,7 @@ VAULT_DEADLINE: Final = timedelta(seconds=5)  # of one request; a whole write en
 VAULT_KEEPALIVE: Final = timedelta(seconds=300)
 PROVIDER_KEEPALIVE: Final = timedelta()  # a request for a token must not meet a connection that died meanwhile
 FIRST_LOGIN: Final = timedelta(seconds=2)
+FIXED: Final = ("state_dir", "limits", "log", "drift_check", "request_deadline")  # taken over at the next start alone
 
 
 class Parts:
@@ -81,8 +82,9 @@ class Parts:
         )
         self.connect(settings.clusters)
 
-    def connect(self, clusters: Mapping[str, Cluster]) -> None:
-        """Connect the clusters of the settings; those whose table changed get a new connection."""
+    def connect(self, clusters: Mapping[str, Cluster]) -> tuple[str, ...]:
+        """Connect the clusters of the settings; return those that got a new connection: new ones, or changed tables."""
+        connected = []
         for name, cluster in clusters.items():
             if name not in self.stores or self.stores[name].cluster != cluster:
                 try:
@@ -92,6 +94,8 @@ class Parts:
                     raise ConfigError((Mistake(str(self.settings.file), table, "", str(error)),)) from None
                 self.stores[name] = connect(cluster, wire, self.clock, self._local)
                 self._stack.push_async_callback(self.stores[name].aclose)
+                connected.append(name)
+        return tuple(connected)
 
     def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL) -> Channels:
         wire = Channels(deadline=deadline, keepalive=keepalive, clock=self.clock, usual=usual)
@@ -159,6 +163,7 @@ class Daemon:
         self._reload = asyncio.Event()
         self._bell = Bell(parts.clock)
         self._roster = parts.roster(self._bell)
+        self._rounds: list[asyncio.Task[None]] = []
 
     async def run(self, started: Callable[[Roster, Parts], None]) -> int:
         """Serve until told to stop."""
@@ -180,11 +185,11 @@ class Daemon:
 
         watch = Watch(roster, clock=parts.clock, sink=parts.sink, holder=parts.identity.holder)
         async with asyncio.TaskGroup() as group:
-            rounds = [watch.sweep(), watch.drift(parts.settings.drift_check), self._reloads()]
+            rounds = [watch.sweep(), watch.drift(parts.settings.drift_check), self._reloads(group)]
             rounds += [store.keep() for store in parts.stores.values()]
-            tasks = [group.create_task(one) for one in rounds]
+            self._rounds += [group.create_task(one) for one in rounds]
             await roster.serve(self._stop, ready)
-            for task in tasks:
+            for task in self._rounds:
                 task.cancel()
         self._bell.close()
         self._tell("stopped", jobs=len(roster.charges))
@@ -203,27 +208,26 @@ class Daemon:
             for number in handlers:
                 loop.remove_signal_handler(number)
 
-    async def _reloads(self) -> None:
+    async def _reloads(self, group: asyncio.TaskGroup) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            await self.reload()
+            await self._take_over(group)
 
-    async def reload(self) -> None:
+    async def _take_over(self, group: asyncio.TaskGroup) -> None:
         """Read jobs.toml again; a mistake in it keeps the old jobs running, and says so."""
         parts, old = self._parts, self._parts.settings
         try:
-            new = await asyncio.to_thread(config.load, old.file)
-            fixed = [
-                name for name in ("instance", "state_dir", "limits", "log") if getattr(old, name) != getattr(new, name)
-            ]
-            parts.connect(new.clusters)
+            new = await asyncio.to_thread(_reread, old)
+            connected = parts.connect(new.clusters)
         except ConfigError as error:
             mistakes = tuple(str(mistake) for mistake in error.mistakes)
             self._tell("reload_refused", level="error", mistakes=mistakes, jobs=len(old.jobs))
             return
-        parts.settings = replace(new, instance=old.instance, limits=old.limits)
-        self._roster.update(new.jobs)
+        fixed = [name for name in FIXED if getattr(old, name) != getattr(new, name)]
+        parts.settings = replace(new, **{name: getattr(old, name) for name in FIXED})
+        self._rounds += [group.create_task(parts.stores[name].keep()) for name in connected]
+        self._roster.update(new.jobs, moved=connected)
         same = sum(1 for name, job in new.jobs.items() if old.jobs.get(name) == job)
         self._tell(
             "reloaded",
@@ -236,3 +240,11 @@ class Daemon:
 
     def _tell(self, name: EventName, level: Level = "info", **fields: Field) -> None:
         self._parts.sink.tell(Event(name=name, level=level, fields=fields))
+
+
+def _reread(old: Settings) -> Settings:
+    """Read the file of `old` again. Raises ConfigError; another instance would keep other paths and state records."""
+    new = config.load(old.file)
+    if new.instance != old.instance:
+        raise ConfigError((Mistake(str(old.file), "instance", "name", "it changes at a restart alone"),))
+    return new

@@ -148,8 +148,11 @@ class Roster:
             case policy.Wait() | policy.Halt():
                 self._scheduler.cancel(name)
 
-    def update(self, jobs: Mapping[str, Job]) -> None:
-        """Take over a new set of jobs; a walk that is under way ends as it began, and its job is then seen afresh."""
+    def update(self, jobs: Mapping[str, Job], *, moved: Collection[str] = ()) -> None:
+        """Take over a new set of jobs; a walk that is under way ends as it began, and its job is then seen afresh.
+
+        `moved`: clusters that are others than before under the same name: whatever was known of them is forgotten.
+        """
         for name in self.charges.keys() - jobs.keys():
             self._walks.withdraw(name)
             self.charges[name].leaving = True
@@ -158,9 +161,9 @@ class Roster:
             old = self.charges.get(name)
             if old is None:
                 self.charges[name] = self._charge(job)
-            elif old.job != job:
+            elif old.job != job or any(place.cluster in moved for place in (*job.destinations, job.state)):
                 self._walks.withdraw(name)
-                self.charges[name] = old.succeeded_by(job)
+                self.charges[name] = old.succeeded_by(job, moved=moved)
             else:
                 old.leaving = False
             self.settle(name)
@@ -199,7 +202,8 @@ class Roster:
         name = charge.job.name
         now = self.charges[name]
         if now is not charge:
-            self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving)
+            known_ours = charge.known_ours & now.known_ours
+            self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving, known_ours=known_ours)
         self._note(charge)
         self.settle(name)
         self._say(name)
