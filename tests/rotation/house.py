@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from refresher.core import policy
+from refresher.core.errors import StoreUnavailableError
 from refresher.core.job import Job
 from refresher.core.model import Location
 from refresher.core.settings import Limits
@@ -49,6 +50,10 @@ def refreshing(name: str, host: str = "a", **changes) -> Job:
     """A job with a password, and a refresh token that is used between full grants."""
     words = {"grant": "password", "username": "u", "password": PASSWORD, "refreshes": True}
     return job(name, host, **words | changes)
+
+
+def many(count: int, *hosts: str, **changes):
+    return [job(f"job-{number:04}", hosts[number % len(hosts)] if hosts else "a", **changes) for number in range(count)]
 
 
 class House:
@@ -176,3 +181,13 @@ class House:
                     raise AssertionError(f"{name} is due ({verdict.reason}), and nobody walks it")
                 case policy.Wait() | policy.Halt():
                     pass
+
+
+def unwritable(house: House) -> None:
+    """Have Vault read and prove, and fail every write."""
+
+    def before(deed, _place):
+        if deed == "write":
+            raise StoreUnavailableError("sealed", "Vault is sealed", status=503)
+
+    house.store.before = before

@@ -1,20 +1,14 @@
 """All jobs together: each on time, none in another's way, whatever one of them does."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from refresher.core.errors import StoreUnavailableError
 from refresher.core.settings import Limits
 from tests.fakes.clock import settle
 from tests.fakes.http import answer, lost
-from tests.rotation.house import HOUR, MINUTE, SECOND, House, job, path_of, refreshing, state_of
-
-
-def many(count: int, *hosts: str, **changes):
-    return [job(f"job-{number:04}", hosts[number % len(hosts)] if hosts else "a", **changes) for number in range(count)]
+from tests.rotation.house import HOUR, MINUTE, SECOND, House, job, many, path_of, refreshing, state_of
 
 
 async def test_twenty_jobs_with_short_lives_are_never_late():
@@ -215,202 +209,6 @@ async def test_backoff_is_kept_after_the_clock_was_set_back():
         assert 4 <= house.asked("crm") - before <= 9, "every five minutes, neither in a rush nor an hour later"
 
 
-# ---- the end
-
-
-async def test_an_idle_roster_stops_at_once():
-    house = House(*many(5))
-    async with house.serving():
-        await house.advance(MINUTE)
-        house.stop.set()
-        await house.finished(timedelta(seconds=0.001))
-
-
-async def test_a_walk_under_way_is_finished_and_nothing_new_begins():
-    house = House(*many(6), limits=Limits(per_host=2))
-    house.provider.latency = 10 * SECOND
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        assert len(house.provider.asked) == 2
-        house.stop.set()
-        await house.finished(10 * SECOND)
-    assert len(house.provider.asked) == len(house.written) == 2
-
-
-async def test_a_stop_does_not_wait_for_a_vault_that_hangs_at_the_start():
-    house = House(*many(100))
-    house.store.latency = 20 * SECOND
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        house.stop.set()
-        await house.finished(timedelta(seconds=0.001))
-        assert not house.ready.is_set()
-
-
-def unwritable(house: House) -> None:
-    """Have Vault read and prove, and fail every write."""
-
-    def before(deed, _place):
-        if deed == "write":
-            raise StoreUnavailableError("sealed", "Vault is sealed", status=503)
-
-    house.store.before = before
-
-
-async def test_an_unwritten_token_that_can_be_had_again_is_tried_for_35_seconds():
-    house = House(*many(40, *"abcdefghij"))
-    unwritable(house)
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        assert len(house.provider.asked) == 40
-        house.stop.set()
-        began = house.clock.monotonic()
-        await house.finished(40 * SECOND)
-        assert 34 <= house.clock.monotonic() - began <= 37
-    assert len(house.provider.asked) == 40
-
-
-async def test_an_unwritten_token_that_can_be_had_again_is_written_when_vault_comes_back_in_time():
-    house = House(*many(40, *"abcdefghij"))
-    unwritable(house)
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        house.stop.set()
-        await house.clock.advance(20 * SECOND)
-        house.store.before = lambda _deed, _place: None
-        await house.finished(3 * SECOND)
-    assert len(house.written) == 40
-
-
-async def test_an_unwritten_token_that_cannot_be_had_again_is_waited_for_as_long_as_it_takes():
-    house = House(refreshing("semansys"), *many(3))
-    house.provider.refreshes = True
-    unwritable(house)
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        house.stop.set()
-        await house.clock.advance(2 * HOUR)
-        assert not house.serve.done()
-        asked = len(house.provider.asked)
-        house.store.before = lambda _deed, _place: None
-        await house.finished(3 * SECOND)
-        assert len(house.provider.asked) == asked, "nothing new was begun for it"
-    assert house.store.stands(state_of("semansys"))["refresh_token"] == "RT-semansys-1"
-
-
-async def test_the_end_is_not_late_for_many_slow_writes():
-    """Each write hangs for ten seconds: one after the other they would take minutes."""
-    house = House(*many(64, *"abcdefghijklmnop"), limits=Limits(per_host=4, total=64))
-    unwritable(house)
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        assert len(house.provider.asked) == 64
-        house.store.latency = 20 * SECOND
-        house.stop.set()
-        await house.finished(50 * SECOND)
-
-
-# ---- reload
-
-
-async def test_a_job_that_is_added_gets_its_token_at_once():
-    house = House(job("a"))
-    async with house.serving():
-        await house.advance(MINUTE)
-        house.update(job("a"), job("b"))
-        await house.advance(SECOND)
-        assert house.token("b")
-        assert house.asked("a") == 1
-
-
-async def test_a_job_that_is_removed_is_left_alone():
-    house = House(job("a"), job("b"))
-    async with house.serving():
-        await house.advance(MINUTE)
-        house.update(job("a"))
-        assert set(house.roster.charges) == {"a"}
-        await house.advance(3 * HOUR)
-        assert house.asked("b") == 1
-
-
-@pytest.mark.parametrize("wait", [0, 0.5, 1.5, 2.5], ids=["queued", "looking", "asking", "writing"])
-@pytest.mark.parametrize("change", ["removed", "changed", "removed and added"])
-async def test_a_job_that_is_reloaded_at_any_moment_is_lost_at_none(wait, change):
-    house = House(refreshing("a"), job("b"))
-    house.provider.refreshes = True
-    house.store.latency = house.provider.latency = SECOND
-    async with house.serving():
-        await house.clock.advance(timedelta(seconds=wait))
-        changed = refreshing("a", scope=("wide",)) if change == "changed" else refreshing("a")
-        house.update(changed, job("b")) if change == "changed" else house.update(job("b"))
-        await house.clock.advance(timedelta(seconds=0.3))
-        if change == "removed and added":
-            house.update(refreshing("a"), job("b"))
-        await house.advance(MINUTE)
-        newest = house.provider.clients["a"].delivered
-        kept = (house.store.stands(state_of("a")) or {}).get("refresh_token")
-        assert kept == newest, "what was issued is kept, whatever became of its job"
-        if change == "removed":
-            assert set(house.roster.charges) == {"b"}
-        else:
-            assert house.token("a") == f"AT-a-{house.provider.clients['a'].serial}"
-        assert not house.provider.twice_at_once
-    assert not house.provider.replayed
-
-
-async def test_a_removed_job_stays_until_what_it_was_given_is_written():
-    house = House(refreshing("a"))
-    house.provider.refreshes = True
-    unwritable(house)
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        house.update()
-        await house.advance(2 * HOUR)
-        assert house.roster.charges["a"].pending
-        house.store.before = lambda _deed, _place: None
-        await house.advance(6 * SECOND)
-        assert not house.roster.charges
-        assert house.asked("a") == 1
-    assert house.store.stands(state_of("a"))["refresh_token"] == "RT-a-1"
-
-
-async def test_a_removed_job_that_comes_back_meanwhile_goes_on():
-    house = House(refreshing("a"))
-    house.provider.refreshes = True
-    unwritable(house)
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        house.update()
-        await house.advance(MINUTE)
-        house.update(refreshing("a"))
-        house.store.before = lambda _deed, _place: None
-        await house.advance(3 * HOUR)
-        assert house.state("a") == "fresh"
-        assert house.token("a") == f"AT-a-{house.provider.clients['a'].serial}"
-
-
-async def test_a_changed_job_forgets_neither_what_was_refused_nor_what_was_issued():
-    house = House(refreshing("a"))
-    house.provider.latency = 2 * SECOND
-    house.provider.refuse = lambda _asked: answer(400, {"error": "invalid_grant"})
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        house.update(refreshing("a", adopt=True))
-        await house.advance(HOUR)
-        assert house.state("a") == "latched"
-        assert house.asked("a") == 1, "a refused password is not sent again because of another key"
-
-
-async def test_a_job_that_moves_to_another_host_is_asked_for_there():
-    house = House(*many(9, "slow"), limits=Limits(per_host=1))
-    house.provider.latency = MINUTE
-    async with house.serving():
-        await house.clock.advance(SECOND)
-        house.update(*[replace(one, token_url="https://fast.example.com/token") for one in house.jobs.values()])
-        await house.advance(SECOND)
-        assert house.provider.under_way["fast.example.com"] == 1
-
-
 async def test_a_latch_opens_within_a_sweep_when_the_secret_changes():
     house = House(job("a"), refreshing("b"))
     house.provider.refuse = lambda _asked: answer(401, {"error": "invalid_client"})
@@ -435,22 +233,6 @@ async def test_a_forced_rotation_is_not_forgotten_because_somebody_looks():
         await house.advance(3 * SECOND)
         await look
         assert house.asked("a") == 2
-
-
-async def test_a_job_that_is_removed_while_somebody_looks_at_it_harms_nobody():
-    house = House(job("a"), job("b"))
-    async with house.serving():
-        await house.advance(MINUTE)
-        house.store.latency = SECOND
-        house.store.delete(path_of("a"))
-        look = asyncio.ensure_future(house.roster.look("a"))
-        await settle()
-        house.update(job("b"))
-        await house.advance(3 * SECOND)
-        await look
-        assert set(house.roster.charges) == {"b"}
-        await house.advance(2 * HOUR)
-        assert house.state("b") == "fresh"
 
 
 async def test_nobody_walks_a_job_that_somebody_looks_at():
