@@ -22,11 +22,11 @@ def ends(outcomes):
 
 async def test_what_is_due_is_rotated_and_the_rest_is_fresh():
     house = House(*many(30))
-    assert {one.reason for one in (await house.once()).values()} == {"missing"}
+    assert {(one.outcome, one.reason) for one in (await house.once()).values()} == {("rotated", "missing")}
     assert ends(await house.once()) == {("fresh", None, False)}
     assert len(house.provider.asked) == 30
     await house.clock.advance(timedelta(minutes=50))
-    assert {one.reason for one in (await house.once()).values()} == {"due"}
+    assert {(one.outcome, one.reason) for one in (await house.once()).values()} == {("rotated", "due")}
 
 
 async def test_only_those_that_are_named():
