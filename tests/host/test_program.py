@@ -5,7 +5,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from refresher.core.secret import Secret
 from refresher.host import program as module
 from refresher.host.program import MAX_OUTPUT, Programs
 from tests.core.builders import a_job
+from tests.fakes.processes import living
 
 TOKEN = '{"access_token": "AT-1", "expires_in": 60}'
 SAY = f"echo '{TOKEN}'"
@@ -67,23 +67,12 @@ def stand(tmp_path):
 
 
 async def is_gone(group: int) -> bool:
-    """Whether a process group has no living member soon; one that waits for its parent to notice does not live."""
+    """Whether a process group has no living member soon."""
     for _ in range(200):
-        if not list(members(group)):
+        if not list(living(group)):
             return True
         await asyncio.sleep(0.01)
     return False
-
-
-def members(group: int) -> Iterator[str]:
-    for folder in Path("/proc").iterdir():
-        try:
-            stat = (folder / "stat").read_text() if folder.name.isdigit() else ""
-        except OSError:
-            continue
-        words = stat.rpartition(")")[2].split()
-        if words and words[0] != "Z" and int(words[2]) == group:
-            yield stat
 
 
 async def test_what_it_prints_is_the_body_of_a_reply(stand):
