@@ -67,8 +67,8 @@ class Parts:
         self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE)
         self.references = ReferenceReader(self._local, self.stores)
         self.discovery = Discovery(http=self.http, clock=self.clock)
-        programs = Programs(self.sink)
-        endpoint = Endpoint(http=self.http, programs=programs, discovery=self.discovery, clock=self.clock)
+        self.programs = Programs(self.sink)
+        endpoint = Endpoint(http=self.http, programs=self.programs, discovery=self.discovery, clock=self.clock)
         verifier = Verifier(http=self.http, discovery=self.discovery, references=self.references, clock=self.clock)
         self.rotation = Rotation(
             endpoint=endpoint,

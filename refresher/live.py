@@ -13,7 +13,10 @@ from refresher.core.settings import Settings
 
 
 def check_live(settings: Settings) -> tuple[Mistake, ...]:
-    """Log in to each cluster, read each secret, prove each path writable, reach each token host; return what failed."""
+    """Log in to each cluster, read each secret, prove each path writable, reach each token host, find each program.
+
+    Returns what failed.
+    """
     return asyncio.run(_check(settings))
 
 
@@ -28,13 +31,10 @@ async def _check(settings: Settings) -> tuple[Mistake, ...]:
             for job in settings.jobs.values():
                 for mistake, deed in _deeds(file, job, parts, ours):
                     found.append(await _tried(mistake, deed))
-        asking = [job for job in settings.jobs.values() if job.shape.program is None]
-        doors = {(_origin(job.shape.issuer or job.token_url), job.shape.channel): job for job in asking}
-        for (origin, channel), job in doors.items():
-            knock = HttpRequest(method="HEAD", url=origin, channel=channel)
-            key = "issuer" if job.shape.issuer else "token_url"
-            mistake = Mistake(file, f"jobs.{job.name}", key, f"{origin} can't be reached: ")
-            found.append(await _tried(mistake, parts.http.send(knock)))
+        doors = {(_door(job), job.shape.channel): job for job in settings.jobs.values()}
+        for (door, _), job in doors.items():
+            for mistake, deed in _knocks(file, job, door, parts):
+                found.append(await _tried(mistake, deed))
     return tuple(mistake for mistake in found if mistake is not None)
 
 
@@ -50,6 +50,17 @@ def _deeds(
         yield Mistake(file, table, "path", ""), parts.stores[place.cluster].prove(place)
     if job.irreplaceable:
         yield Mistake(file, table, "path", ""), parts.stores[job.state.cluster].prove(job.state)
+
+
+def _knocks(file: str, job: Job, door: str, parts: daemon.Parts) -> Iterator[tuple[Mistake, Awaitable[object]]]:
+    table = f"jobs.{job.name}"
+    if job.shape.program is not None:
+        yield Mistake(file, table, "command", ""), parts.programs.find(job.shape.program)
+    elif job.shape.issuer:
+        yield Mistake(file, table, "issuer", ""), parts.discovery.metadata(job)
+    else:
+        knock = HttpRequest(method="HEAD", url=door, channel=job.shape.channel)
+        yield Mistake(file, table, "token_url", f"{door} can't be reached: "), parts.http.send(knock)
 
 
 async def _tried(mistake: Mistake, deed: Awaitable[object]) -> Mistake | None:
@@ -68,6 +79,9 @@ def _place(reference: Reference) -> str:
     return f"{reference.cluster}:{reference.target}" if reference.cluster else reference.target
 
 
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, "/", "", ""))
+def _door(job: Job) -> str:
+    """Return what is tried once for all jobs that share it: a host, an issuer, a program."""
+    if job.shape.program is not None:
+        return job.shape.program.argv[0]
+    parts = urlsplit(job.token_url)
+    return job.shape.issuer or urlunsplit((parts.scheme, parts.netloc, "/", "", ""))

@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -63,6 +64,13 @@ class Programs:
         if failure is not None:
             raise failure
         return HttpResponse(status=200, body=bytes(ran.printed[_STDOUT][:MAX_OUTPUT]), truncated=ran.flooded)
+
+    async def find(self, program: Program) -> None:
+        """Raise TransportError `not_started` where `program` is not there or may not be executed; it is not run."""
+        environ = ENVIRONMENT | dict(program.environment)
+        if shutil.which(program.argv[0], path=environ["PATH"]) is None:
+            why = f"{program.argv[0]}: there is no such program that user {os.geteuid()} may execute"
+            raise TransportError("not_started", why, sent=False)
 
     def _tell(self, job: Job, ran: "_Process", given: tuple[Secret, ...], level: Level) -> None:
         said, printed = (ran.printed[fd].decode(errors="replace") for fd in (_STDERR, _STDOUT))

@@ -1,12 +1,15 @@
 """A job's own certificates and proxy, against a real authorization server that tells clients by theirs (RFC 8705)."""
 
+import asyncio
 import json
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.authority import Authority
+from tests.fakes.proxy import proxy
 
 pytestmark = pytest.mark.e2e
 CLIENT = "certified-client"
@@ -29,6 +32,28 @@ def certified(site, oidc_tls):
         "path": "tokens/api",
     }
     return site
+
+
+@pytest.fixture
+def between():
+    """A proxy that tunnels, in a thread of its own."""
+    asked, told, runs = threading.Event(), [], []
+
+    async def serve():
+        stop = asyncio.Event()
+        runs.append((asyncio.get_running_loop(), stop))
+        async with proxy() as one:
+            told.append(one)
+            asked.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert asked.wait(10)
+    yield told[0]
+    loop, stop = runs[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
 
 
 def once(site):
@@ -81,10 +106,13 @@ def test_a_file_that_can_not_be_used_is_told_in_one_line_and_harms_no_other_job(
     certified.jobs["api"]["key_file"] = str(key_file)
     certified.write()
 
+    checked = certified.run("check", "--live")
     done = certified.run("once", "--json")
     ends = {line["job"]: line["outcome"] for line in map(json.loads, done.stdout.splitlines())}
     whys = [line["why"] for line in map(json.loads, done.stderr.splitlines()) if "why" in line]
 
+    assert (checked.returncode, len(checked.stderr.splitlines())) == (1, 1)
+    assert "[jobs.api] token_url: key_file" in checked.stderr
     assert ends == {"api": "store_failed", "other": "rotated"}
     assert whys == [f"key_file {key_file}: it holds a private key and others may use it (mode 0644); run: chmod 0600"]
     assert oidc_tls.stats().total == 0
@@ -119,3 +147,30 @@ def test_a_renewed_certificate_opens_the_latch_of_a_refused_one(certified, oidc_
     ends.append(json.loads(certified.run("once", "--json").stdout)["outcome"])
 
     assert ends == ["rejected_permanent", "halted", "rejected_permanent", "halted", "rotated"]
+
+
+def test_a_proxy_is_gone_through_and_sees_nothing_but_the_host(certified, oidc_tls, between):
+    secret = certified.canaries.plant("client secret")
+    oidc_tls.add_client("posting", secret=secret, auth="post")
+    job = {"client_auth": "post", "client_id": "posting", "client_secret": certified.secret("post", secret)}
+    certified.jobs["api"] |= job | {"proxy": between.url}
+
+    ended, _ = once(certified)
+
+    assert ended["outcome"] == "rotated"
+    assert oidc_tls.stats().of("posting").outcomes == {"200": 1}
+    assert [head.split()[:2] for head in between.heads] == [
+        [b"CONNECT", oidc_tls.url.removeprefix("https://").encode()]
+    ]
+    certified.canaries.check(b"".join(between.heads), bytes(between.carried))
+
+
+def test_a_proxy_that_refuses_is_told(certified, oidc_tls, between):
+    between.answer = b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
+    certified.jobs["api"]["proxy"] = between.url
+
+    ended, why = once(certified)
+
+    assert (ended["outcome"], ended["error"]) == ("rejected_transient", "transport")
+    assert why == "transport: the proxy refuses to connect there"
+    assert oidc_tls.stats().total == 0

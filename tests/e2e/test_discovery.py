@@ -45,7 +45,10 @@ def test_a_server_that_calls_itself_another_name_is_not_believed(found, oidc_pro
     found.jobs["api"]["issuer"] = oidc_provider.url.replace("127.0.0.1", "localhost")
 
     ended, (why,) = once(found)
+    checked = found.run("check", "--live")
 
+    assert (checked.returncode, len(checked.stderr.splitlines())) == (1, 1)
+    assert "[jobs.api] issuer: http://localhost" in checked.stderr
     assert (ended["outcome"], ended["error"]) == ("rejected_transient", "discovery")
     assert why.endswith("/.well-known/openid-configuration states another issuer")
     assert oidc_provider.stats().total == 0, "no secret was sent there"

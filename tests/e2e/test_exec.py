@@ -154,7 +154,10 @@ def test_a_program_that_is_not_there_is_told(site):
     site.jobs["api"]["command"] = ["/nowhere/fetch-token"]
 
     ended, lines = once(site)
+    checked = site.run("check", "--live")
 
+    assert checked.returncode == 1
+    assert "[jobs.api] command: /nowhere/fetch-token: there is no such program that user" in checked.stderr
     assert (ended["outcome"], ended["error"]) == ("rejected_transient", "not_started")
     assert [line["why"] for line in lines if "why" in line] == [
         "not_started: /nowhere/fetch-token: there is no such program, or no interpreter as its first line names it"
