@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from refresher.core.backoff import MALFORMED_ALERT
 from refresher.core.errors import AwaitedSecretError
@@ -16,6 +16,10 @@ from refresher.core.published import stamp
 OutcomeName: TypeAlias = Literal[
     "rotated", "fresh", "rejected_permanent", "rejected_transient", "rejected_malformed", "store_failed", "halted"
 ]
+
+
+# Failures that tell nothing against the host: a token came and was refused elsewhere, a program ended by itself.
+_ANSWERED: Final = ("verify_refused", "exit_", "signal_", "not_started")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,7 @@ class Outcome:
         """Whether the token host answered; None: it was not asked, or the walk does not tell."""
         match self.outcome:
             case "rejected_transient":
-                return self.error == "verify_refused"
+                return (self.error or "").startswith(_ANSWERED)
             case "rejected_permanent" | "rejected_malformed":
                 return True
             case "rotated":
