@@ -136,7 +136,7 @@ class Authorization:
     async def _working(self, charge: Charge, held: Secret) -> Ended | None:
         """Use the held refresh token; None: it is refused."""
         ended = await self._walk(charge)
-        if ended.well:
+        if _took(ended):
             return Ended(verdict="working", outcome=ended)
         if charge.refused == self._fingerprint(held):
             return None
@@ -144,7 +144,7 @@ class Authorization:
 
     async def _judged(self, charge: Charge) -> Ended:
         ended = await self._walk(charge)
-        if ended.well:
+        if _took(ended):
             return Ended(verdict="proven", outcome=ended)
         if ended.outcome == "rejected_permanent":
             return Ended(verdict="refused", outcome=ended)
@@ -158,7 +158,7 @@ class Authorization:
                 ended = await self._save(charge)
             retry_at = charge.trouble.retry_at if charge.trouble is not None else None
             wait = timedelta() if retry_at is None else retry_at - self._parts.clock.now()
-            if ended.well or ended.outcome == "rejected_permanent" or wait >= LONGEST_WAIT:
+            if _took(ended) or ended.outcome == "rejected_permanent" or wait >= LONGEST_WAIT:
                 break
             try:
                 await self._interruption.pause(wait)
@@ -188,6 +188,11 @@ class Authorization:
 def _on_trial(job: Job, reference: Reference | None) -> Charge:
     """Return a charge of `job` that knows no grant but the refresh token, in the record or at `reference`."""
     return Charge(job=replace(job, grant="refresh_token", refresh_token=reference))
+
+
+def _took(ended: Outcome) -> bool:
+    """Whether the provider took the refresh token; it is not asked while another may be spending it, or has."""
+    return ended.well and ended.reason not in ("grant_unknown", "leased")
 
 
 def _held(charge: Charge) -> Secret | None:

@@ -7,13 +7,14 @@ from itertools import zip_longest
 from typing import Final, Literal, TypeAlias
 
 from refresher.core import policy
+from refresher.core.entry import Entry
 from refresher.core.errors import AwaitedSecretError
 from refresher.core.job import Job
 from refresher.core.model import Location, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
-from refresher.core.remembered import Attempted, Remembered
+from refresher.core.remembered import Attempted, Remembered, Seen
 from refresher.core.secret import Secret
 from refresher.ports import Clock
 
@@ -34,6 +35,14 @@ class Identity:
     instance: str
     holder: str
     key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A grant that we are about to spend, or have spent, as the state record says it."""
+
+    nonce: str
+    generation: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +72,18 @@ class Charge:
     unwritten: Token | None = None
     tried: Tried = ""  # what came of trying `unwritten`, where the job has that done
     unkept: Secret | None = None  # a refresh token that was issued and is not in the state record yet
+    intent: Intent | None = None  # ours, from before the request until the state record is idle again
+    settled: str = ""  # nonce of an intent that is known to have spent nothing
+    recalled: bool = False  # the journal was read
+    reserved: bool = False  # a slot of the journal is set apart
+    journalled: bool = False  # the answer in hand is in it
+    unjournalled: bool = False  # no slot could be had, and that was told
+    unknown: bool = False  # nobody knows whether the grant of the record's intent was spent
+    told: str = ""  # nonce of the intent that was told of as unknown
+    watched: tuple[str, datetime] | None = None  # another's intent: its nonce, and since when it stands there
+    leased_until: datetime | None = None  # until then another daemon may be spending the grant
+    newest: Seen | None = None  # the newest state record that was seen, by an earlier process too
+    went_back: bool = False  # the state record is an older one than that
     attempts: int = 0
     attempted: Attempted | None = None  # the last attempt at a rotation, of an earlier process too
     last: Outcome | None = None
@@ -101,6 +122,7 @@ class Charge:
         """Take over what the ledger kept, and return the charge."""
         self.attempted, self.latch, self.trouble = kept.attempted, kept.latch, kept.trouble
         self.refused, self.fetched_at, self.unchanged = kept.refused, kept.fetched_at, kept.unchanged
+        self.newest, self.told = kept.seen, kept.told
         return self
 
     @property
@@ -114,7 +136,15 @@ class Charge:
             refused=self.refused,
             fetched_at=self.fetched_at,
             unchanged=self.unchanged,
+            seen=self.newest,
+            told=self.told,
         )
+
+    def take_up(self, found: Entry, *, journalled: bool) -> None:
+        """Have in hand what an earlier process was given, and could not bring to Vault, or what Vault has lost."""
+        self.intent = Intent(nonce=found.nonce, generation=found.generation)
+        self.unkept, self.unwritten, self.tried = found.refresh_token, found.token, ""
+        self.journalled, self.unknown, self.leased_until = journalled, False, None
 
     def now(self, clock: Clock) -> datetime:
         """Return the time to decide by: the wall clock's, but no less than has passed since the token was granted.
@@ -168,6 +198,8 @@ class Charge:
             hint=self.hint,
             scheduled=self.scheduled,
             kept_at=self._kept_at(),
+            unknown=self.unknown,
+            leased_until=self.leased_until,
         )
 
     def _kept_at(self) -> datetime | None:

@@ -35,6 +35,7 @@ from refresher.scheduler.cron import CronCalendar
 from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
 from refresher.state import ledger
+from refresher.state.journal import Journal
 from refresher.vault import ReferenceReader, Vault, connect
 from refresher.verify import Verifier
 from refresher.watch import Watch
@@ -79,6 +80,7 @@ class Parts:
             sink=self.sink,
             identity=self.identity,
             calendar=CronCalendar(),
+            journal=None if looks else Journal(directory, settings.instance),
         )
         self.connect(settings.clusters)
 

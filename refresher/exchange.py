@@ -14,6 +14,7 @@ from refresher.core.model import Granted, Reference, Rejected
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
 from refresher.endpoint import Endpoint
+from refresher.keeping import Keeping
 from refresher.ports import Clock, References, SecretStore
 from refresher.providers import explain, has_special_characters, interpret, refuses_client, unanswered
 
@@ -32,6 +33,7 @@ class Asked:
     credential: str
     why: str = ""  # what a refusal means at this provider, for a person
     client_secret: ClientSecret = ""
+    unknown: bool = False  # no answer came, and what was sent may be spent
 
 
 class Exchange:
@@ -41,12 +43,14 @@ class Exchange:
         self,
         *,
         endpoint: Endpoint,
+        keeping: Keeping,
         stores: Mapping[str, SecretStore],
         references: References,
         clock: Clock,
         identity: Identity,
     ) -> None:
         self._endpoint = endpoint
+        self._keeping = keeping
         self._stores = stores
         self._references = references
         self._clock = clock
@@ -79,6 +83,7 @@ class Exchange:
         secrets = await self._secrets(job)
         if job.irreplaceable:
             await self.prove(charge)
+            await self._keeping.intend(charge)
         grant: GrantName = job.grant
         verdict: Granted | Rejected = Rejected(kind="permanent", error="no_refresh_token")
         which: ClientSecret = ""
@@ -92,7 +97,10 @@ class Exchange:
                 charge.refused = fingerprint(self._key, refresh_token)
         why = "" if isinstance(verdict, Granted) else _why(job, grant, verdict, secrets.get("client_secret"))
         credential = self._credential(charge, secrets)
-        return Asked(grant=grant, verdict=verdict, credential=credential, why=why, client_secret=which)
+        lost = isinstance(verdict, Rejected) and verdict.lost and (grant == "refresh_token" or job.revokes_previous)
+        return Asked(
+            grant=grant, verdict=verdict, credential=credential, why=why, client_secret=which, unknown=lost
+        )
 
     async def _try(
         self, job: Job, grant: GrantName, secrets: Mapping[str, Secret], refresh_token: Secret | None
@@ -123,7 +131,8 @@ class Exchange:
     def _grants(self, charge: Charge, secrets: Mapping[str, Secret]) -> Iterator[tuple[GrantName, Secret | None]]:
         """A refresh grants what was granted before: where something else is asked for, the full grant alone will do."""
         job, held = charge.job, charge.record.refresh_token if charge.record is not None else None
-        refreshes = job.grant == "refresh_token" or (job.refreshes and not charge.changed)
+        refreshes = job.grant == "refresh_token" or (job.refreshes and not charge.changed and not charge.unknown)
+        refreshes = refreshes and not charge.went_back
         for one in (held, secrets.get("refresh_token")) if refreshes else ():
             if one is not None and fingerprint(self._key, one) != charge.refused:
                 yield "refresh_token", one

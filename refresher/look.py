@@ -33,7 +33,7 @@ class Look:
         job, before, blind = charge.job, charge.held, charge.blind
         charge.blind = True
         secrets = [await self._stores[place.cluster].read(place) for place in job.destinations]
-        if job.refreshes or job.grant == "refresh_token":
+        if job.irreplaceable:
             charge.record = published.record_of(await self._stores[job.state.cluster].read(job.state))
         charge.blind = False
         charge.held = tuple(published.held_in(secret, job, self._identity.instance) for secret in secrets)

@@ -101,6 +101,34 @@ class Ledger(Protocol):
         """Keep what a walk came to."""
 
 
+class Journal(Protocol):
+    """Keeps an answer from its arrival until Vault has it, encrypted. One walk at a time for each job."""
+
+    async def reserve(self, job: str) -> None:
+        """Set a slot apart, before anything is spent.
+
+        Raises StoreConflictError `busy` (another process has it) or StoreRefusedError `journal` (no room).
+        """
+
+    async def enter(self, job: str, text: Secret, key: bytes) -> bool:
+        """Write an entry into the slot that was set apart; return whether it is there."""
+
+    async def keep(self, job: str) -> None:
+        """Vault took the entry: it is the last pair now, and takes the place of the one before."""
+
+    async def release(self, job: str) -> None:
+        """Give the slot up: what is in it is of no use."""
+
+    def has(self, job: str, *, last: bool = False) -> bool:
+        """Whether there is something to read."""
+
+    def busy(self, job: str) -> bool:
+        """Whether another process has the slot of `job`."""
+
+    async def read(self, job: str, key: bytes, *, last: bool = False) -> Secret | None:
+        """Return the entry that is not in Vault yet, or the last pair; None when there is none that can be read."""
+
+
 class Sink(Protocol):
     """Is told of what happened. It never steers: an exception from it is dropped."""
 

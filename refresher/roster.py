@@ -219,7 +219,7 @@ class Roster:
             return
         if ended.outcome not in ("fresh", "halted"):
             charge.attempted = Attempted(at=at, outcome=ended.outcome, error=ended.error)
-        elif charge.holding is None:
+        elif charge.holding is None and not charge.unknown:
             return  # nothing was attempted, and nothing is to be remembered
         self._ledger.note(ended, at, charge.kept)
 

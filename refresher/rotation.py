@@ -22,8 +22,9 @@ from refresher.core.policy import Held
 from refresher.endings import Endings, Walk
 from refresher.endpoint import Endpoint
 from refresher.exchange import Asked, Exchange
+from refresher.keeping import Keeping
 from refresher.look import Look
-from refresher.ports import Calendar, Clock, References, SecretStore, Sink
+from refresher.ports import Calendar, Clock, Journal, References, SecretStore, Sink
 from refresher.verify import Verifier
 
 TRIES: Final = 3  # of one write that others overtake
@@ -43,9 +44,11 @@ class Rotation:
         sink: Sink,
         identity: Identity,
         calendar: Calendar | None = None,
+        journal: Journal | None = None,
     ) -> None:
+        self._keeping = Keeping(stores=stores, journal=journal, clock=clock, sink=sink, identity=identity)
         self._exchange = Exchange(
-            endpoint=endpoint, stores=stores, references=references, clock=clock, identity=identity
+            endpoint=endpoint, keeping=self._keeping, stores=stores, references=references, clock=clock, identity=identity
         )
         self._verifier = verifier
         self._endings = Endings(clock=clock, sink=sink, identity=identity)
@@ -86,12 +89,19 @@ class Rotation:
             ended = await way
         except (UnreadableReferenceError, StoreError) as error:
             ended = self._endings.store_failed(charge, walk, error)
+            if not charge.pending:  # a file of the request could not be read: nothing was sent
+                await self._keeping.withdraw(charge)
+        await self._keeping.close(charge)
         charge.last, charge.last_at = ended, self._clock.now()
         return ended
 
     async def _observe(self, charge: Charge, walk: Walk) -> Outcome:
-        await self._look.at(charge)
+        await self._look_at(charge)
         return self._endings.unrotated(charge, walk, self._decide(charge))
+
+    async def _look_at(self, charge: Charge) -> None:
+        await self._look.at(charge)
+        await self._keeping.recall(charge)
 
     async def _save(self, charge: Charge, walk: Walk) -> Outcome:
         """End as the walk before did where nothing that lives was left to write: readers are served as they were."""
@@ -102,7 +112,7 @@ class Rotation:
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
         if charge.held is None or (charge.job.irreplaceable and not charge.pending):
-            await self._look.at(charge)
+            await self._look_at(charge)
         if (saved := await self._saved(charge, walk)) is not None:
             return saved
         await self._unlatch(charge)
@@ -114,12 +124,23 @@ class Rotation:
         walk.grant, walk.client_secret = asked.grant, asked.client_secret
         if isinstance(asked.verdict, Rejected):
             ended = self._endings.rejected(charge, walk, asked, asked.verdict)
-            await self._keep(charge, walk)
+            await self._after_rejection(charge, walk, unknown=asked.unknown or charge.unknown)
             return ended
         charge.unwritten, charge.changed, charge.tried = asked.verdict.token, False, ""
         charge.reckon(self._clock)
+        await self._keeping.note(charge)
         await self._keep(charge, walk)
         return await self._write(charge, walk, asked.verdict.token)
+
+    async def _after_rejection(self, charge: Charge, walk: Walk, *, unknown: bool) -> None:
+        """Keep a refresh token that came all the same; an intent whose grant may be spent is left to stand."""
+        if charge.unkept is not None:
+            await self._keeping.note(charge)
+            await self._keep(charge, walk)
+        elif not unknown:
+            await self._keeping.withdraw(charge)
+        else:
+            charge.intent = None
 
     async def _unlatch(self, charge: Charge) -> None:
         """Open the latch when the credential, or what it is used for, is another than the one that was refused."""
@@ -147,32 +168,11 @@ class Rotation:
         One that no grant of the job uses keeps no access token from its readers: its failure is only noted.
         """
         try:
-            await self._record(charge)
+            await self._keeping.record(charge)
         except StoreError as error:
             if charge.job.irreplaceable:
                 raise
             walk.unkept = error.code
-
-    async def _record(self, charge: Charge) -> None:
-        if charge.unkept is None:
-            return
-        job, store = charge.job, self._stores[charge.job.state.cluster]
-        record = charge.record or published.record_of(await store.read(job.state))
-        for _ in range(TRIES):
-            if record.refresh_token == charge.unkept:
-                charge.record, charge.unkept = record, None
-                return
-            now = self._clock.now().replace(microsecond=0)
-            new = replace(record, refresh_token=charge.unkept, generation=record.generation + 1, updated_at=now)
-            data = published.record_data(new, job, self._identity.instance, now)
-            try:
-                written = await store.write(job.state, data, cas=record.version)
-            except StoreConflictError:  # the answer in hand is the newest: only the record's version was not known
-                record = published.record_of(await store.read(job.state))
-                continue
-            charge.record, charge.unkept = replace(new, version=written.version), None
-            return
-        raise StoreConflictError("cas", f"{job.state}: somebody else keeps writing the state record")
 
     async def _write(self, charge: Charge, walk: Walk, token: Token) -> Outcome:
         """Try the token, where the job has that done; write every destination, again where others were faster; tell."""

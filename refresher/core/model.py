@@ -92,6 +92,7 @@ class Rejected:
 
     `retry_after`: whole seconds, 1 to 3600, for `transient` alone. `refresh_token`: one that came with an answer whose
     access token can't be used (scope too narrow, a type that is not bearer, malformed): the one sent may be spent.
+    `lost`: the request may have reached the server, and no whole answer came.
     """
 
     kind: Literal["permanent", "transient", "malformed"]
@@ -100,6 +101,7 @@ class Rejected:
     retry_after: int | None = None
     refresh_token: Secret | None = None
     why: str = field(default="", compare=False)
+    lost: bool = field(default=False, compare=False)
 
 
 Verdict: TypeAlias = Granted | Rejected

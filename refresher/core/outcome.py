@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from refresher.core.backoff import MALFORMED_ALERT
-from refresher.core.errors import AwaitedSecretError
+from refresher.core.errors import AwaitedSecretError, StoreError
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.job import Job
 from refresher.core.model import Location
 from refresher.core.policy import Held, Trouble
-from refresher.core.published import stamp
+from refresher.core.published import StateRecord, stamp
 
 OutcomeName: TypeAlias = Literal[
     "rotated", "fresh", "rejected_permanent", "rejected_transient", "rejected_malformed", "store_failed", "halted"
@@ -138,6 +138,30 @@ def foreign_change(job: str, place: Location, held: Held) -> Event:
     if held.expires_at is not None:
         fields["honoured_until"] = stamp(held.expires_at)
     return Event(name="foreign_change", level="error", job=job, fields=fields)
+
+
+def grant_unknown(job: Job, record: StateRecord) -> Event:
+    """Return the alert that a grant may have been spent by somebody who did not live to tell."""
+    if job.grant == "refresh_token":
+        how = "the refresh token is sent again only when readers' token is about to expire, which may end the consent"
+    else:
+        how = "the full grant is taken"
+    why = f"it ended between request and answer, so whether the grant was spent is not known: {how}"
+    fields: dict[str, Field] = {"path": str(job.state), "generation": record.generation, "holder": record.holder}
+    return Event(name="grant_unknown", level="error", job=job.name, fields=fields | {"why": why})
+
+
+def went_back(job: Job, record: StateRecord, newest: int) -> Event:
+    """Return the alert that the state record is older than one that was seen before."""
+    why = f"generation {newest} stood here before: was Vault restored from a snapshot? Its refresh token is not sent"
+    fields: dict[str, Field] = {"error": "restored", "path": str(job.state), "generation": record.generation}
+    return Event(name="foreign_change", level="error", job=job.name, fields=fields | {"why": why})
+
+
+def unjournalled(job: str, error: StoreError) -> Event:
+    """Return the warning that an answer can't be kept on disk until Vault has it."""
+    why = f"{error}: rotations go on, but a crash before Vault has the answer loses it"
+    return Event(name="store_failed", level="warning", job=job, fields={"error": error.code, "why": why})
 
 
 def _alert(outcome: Outcome, before: Trouble | None, after: Trouble) -> tuple[EventName, Level]:

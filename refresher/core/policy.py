@@ -54,6 +54,7 @@ class Facts:
 
     `hint` is when the provider said to come back, `scheduled` the next time on the job's calendar, `kept_at` when its
     refresh token was last changed. `known_ours`: every path where a stranger's secret stands is known to be ours.
+    `unknown`: nobody knows whether its grant was spent. `leased_until`: until then another daemon may be spending it.
     """
 
     now: datetime
@@ -68,6 +69,8 @@ class Facts:
     hint: datetime | None = None
     scheduled: datetime | None = None
     kept_at: datetime | None = None
+    unknown: bool = False
+    leased_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,23 @@ def unmanaged(facts: Facts) -> Halt | None:
 def latched(facts: Facts) -> Halt | None:
     """A refused refresh token or password is not sent again until it changes."""
     return Halt(reason="latched") if facts.trouble is not None and facts.trouble.retry_at is None else None
+
+
+def unknown(facts: Facts) -> Need | None:
+    """Whether the refresh token was spent is not known: the full grant at once, else the token as the last resort.
+
+    A spent one that comes back may end the consent (RFC 9700, section 4.14.2): readers come first, but only at the end.
+    """
+    if not facts.unknown:
+        return None
+    if facts.job.grant != "refresh_token" or None in facts.held:
+        return Need(at=facts.now, reason="grant_unknown")
+    ends = [
+        one.expires_at - (promised(one, facts.job) or due.STRANGER_LEAD)
+        for one in _standing(facts)
+        if one.expires_at is not None
+    ]
+    return Need(at=min(ends, default=None), reason="grant_unknown")
 
 
 def forced(facts: Facts) -> Need | None:
@@ -181,7 +201,7 @@ def kept_alive(facts: Facts) -> Moment | None:
 
 
 HALTS: Final[tuple[Callable[[Facts], Halt | None], ...]] = (unmanaged, latched)
-NEEDS: Final[tuple[Callable[[Facts], Need | None], ...]] = (forced, missing, foreign, repeated, timely)
+NEEDS: Final[tuple[Callable[[Facts], Need | None], ...]] = (unknown, forced, missing, foreign, repeated, timely)
 SOURCES: Final[tuple[Callable[[Facts], Moment | None], ...]] = (expiring, hinted, aged, scheduled, kept_alive)
 
 
@@ -190,6 +210,8 @@ def decide(facts: Facts) -> Verdict:
     for halt in HALTS:
         if (halted := halt(facts)) is not None:
             return halted
+    if facts.leased_until is not None and facts.now < facts.leased_until:
+        return Wait(until=facts.leased_until, reason="leased")
     need = next(need for rule in NEEDS if (need := rule(facts)) is not None)
     if need.at is None:
         return Wait(until=None, reason=need.reason)

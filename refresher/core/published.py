@@ -13,6 +13,8 @@ from refresher.core.model import Absent, Found, Token
 from refresher.core.policy import Held
 from refresher.core.secret import Secret
 
+SPENDING: Final = "spending"
+INTENT: Final = ("holder", "nonce")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -103,20 +105,29 @@ def _marks(job: Job, instance: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRecord:
-    """What refresher alone keeps of a job. `version` is its check-and-set value: 0 not written yet, None on KV v1."""
+    """What refresher alone keeps of a job. `version` is its check-and-set value: 0 not written yet, None on KV v1.
+
+    `spending`: a grant is being spent, by the daemon `holder`, under this `nonce`. `generation` counts the grants.
+    """
 
     version: int | None
     refresh_token: Secret | None = None
     generation: int = 0
     updated_at: datetime | None = None
+    spending: bool = False
+    holder: str = ""
+    nonce: str = ""
 
 
 def record_of(secret: Found | Absent) -> StateRecord:
     """Return the state record that stands in Vault; a member that can't be read counts as not there."""
     if isinstance(secret, Absent):
         return StateRecord(version=secret.version)
-    generation = secret.data.get("generation", Secret("")).reveal()
+    text = {name: secret.data[name].reveal() for name in ("generation", *INTENT, "phase") if name in secret.data}
+    generation = text.pop("generation", "")
     return StateRecord(
+        spending=text.pop("phase", "") == SPENDING,
+        **text,
         version=secret.version,
         refresh_token=secret.data.get("refresh_token") or None,
         updated_at=unstamp(secret.data.get("updated_at", Secret("")).reveal()),
@@ -129,6 +140,9 @@ def record_data(record: StateRecord, job: Job, instance: str, now: datetime) -> 
     refresh_token = {} if record.refresh_token is None else {"refresh_token": record.refresh_token}
     plain = {
         "generation": str(record.generation),
+        "phase": SPENDING if record.spending else "idle",
+        "holder": record.holder,
+        "nonce": record.nonce,
         "job": job.name,
         "managed_by": mark(instance),
         "updated_at": stamp(now),

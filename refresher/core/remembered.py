@@ -21,8 +21,20 @@ class Attempted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The newest state record that was seen; `fingerprint` is that of its refresh token."""
+
+    generation: int
+    updated_at: datetime
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """The provider's last word and the backoff of a job; `refused` is the fingerprint of a refused refresh token."""
+    """The provider's last word and the backoff of a job; `refused` is the fingerprint of a refused refresh token.
+
+    `told` is the nonce of the last intent that was told of as unknown.
+    """
 
     attempted: Attempted | None = None
     latch: Trouble | None = None
@@ -30,6 +42,8 @@ class Remembered:
     refused: str = ""
     fetched_at: datetime | None = None
     unchanged: bool = False
+    seen: Seen | None = None
+    told: str = ""
 
 
 def written(remembered: Remembered) -> str:
@@ -48,6 +62,8 @@ def read(text: str) -> Remembered | None:
             refused=_text(members["refused"]),
             fetched_at=_moment(members["fetched_at"]),
             unchanged=members["unchanged"] is True,
+            seen=_seen(members.get("seen")),
+            told=_text(members.get("told", "")),
         )
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None
@@ -58,6 +74,15 @@ def _attempted(members: Any) -> Attempted | None:  # noqa: ANN401  # JSON of any
         return None
     error = None if members["error"] is None else _text(members["error"])
     return Attempted(at=datetime.fromisoformat(members["at"]), outcome=_text(members["outcome"]), error=error)
+
+
+def _seen(members: Any) -> Seen | None:  # noqa: ANN401  # JSON of any shape
+    updated_at = None if members is None else _moment(members["updated_at"])
+    if updated_at is None:
+        return None
+    if not isinstance(members["generation"], int):
+        raise TypeError("no number")
+    return Seen(generation=members["generation"], updated_at=updated_at, fingerprint=_text(members["fingerprint"]))
 
 
 def _trouble(members: Any) -> Trouble | None:  # noqa: ANN401  # JSON of any shape

@@ -65,7 +65,7 @@ def interpret(  # noqa: PLR0913  # all that a verdict may depend on
 
 def unanswered(error: TransportError) -> Rejected:
     """Return what it means that no whole reply came: try again."""
-    return Rejected(kind="transient", error=error.code, why=error.why)
+    return Rejected(kind="transient", error=error.code, why=error.why, lost=error.sent)
 
 
 def _token(members: Members, job: Job, sent_at: datetime) -> Token:

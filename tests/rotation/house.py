@@ -14,6 +14,7 @@ from refresher.rotation import Rotation
 from refresher.watch import Watch
 from tests.core.builders import a_job
 from tests.fakes.clock import VirtualClock, settle
+from tests.fakes.journal import FakeJournal
 from tests.fakes.programs import provider_side
 from tests.fakes.provider import FakeProvider
 from tests.fakes.scheduler import FakeScheduler
@@ -66,6 +67,7 @@ class House:
         self.http = self.provider
         self.scheduler = FakeScheduler(self.clock)
         self.sink = Memory()
+        self.journal = FakeJournal()
         self.references = FakeReferences(TEXTS)
         self.stores = {"": self.store}
         self.limits = limits or Limits()
@@ -93,6 +95,7 @@ class House:
             clock=self.clock,
             sink=self.sink,
             identity=IDENTITY,
+            journal=self.journal,
         )
         self.roster = Roster(
             self.jobs,

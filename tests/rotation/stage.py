@@ -19,6 +19,7 @@ from refresher.rotation import Rotation
 from tests.core.builders import PLACE, a_job
 from tests.fakes.clock import VirtualClock
 from tests.fakes.http import ScriptedHttp, answer
+from tests.fakes.journal import FakeJournal
 from tests.fakes.programs import ScriptedPrograms, provider_side
 from tests.fakes.store import FakeStore
 
@@ -94,6 +95,7 @@ class Stage:
         self.store = store or FakeStore(version=version, mounts=("secret", "refresher"))
         self.http = http or ScriptedHttp(*steps)
         self.sink = Memory()
+        self.journal = FakeJournal()
         texts = {str(SECRET): "client-secret", str(PASSWORD): "pass-word", str(SEED): "RT-seed"}
         self.references = FakeReferences(texts)
         self.stores = {"": self.store}
@@ -109,6 +111,7 @@ class Stage:
             clock=self.clock,
             sink=self.sink,
             identity=IDENTITY,
+            journal=self.journal,
         )
 
     async def rotate(self, *, force: bool = False) -> Outcome:

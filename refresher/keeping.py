@@ -1,0 +1,286 @@
+"""What is spent is not lost: the intent before, the journal after, and what a restart makes of what it finds.
+
+Rules of this module:
+- Nothing is spent before the state record says so (phase `spending`), by check-and-set: that is also the lock.
+- An answer is in the journal before anything is written to Vault, and there until Vault has all of it.
+- An intent without an answer: nobody knows whether the grant was spent. That is told once, and never guessed.
+- A refresh token of a state record that went back (Vault restored from a snapshot) is not sent.
+"""
+
+import base64
+import binascii
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from refresher.charge import Charge, Identity, Intent
+from refresher.core import entry, outcome, published
+from refresher.core.entry import Entry
+from refresher.core.errors import StoreConflictError, StoreError, StoreRefusedError
+from refresher.core.fingerprint import fingerprint
+from refresher.core.model import Absent, Location
+from refresher.core.published import StateRecord
+from refresher.core.remembered import Seen
+from refresher.core.secret import Secret
+from refresher.ports import Clock, Journal, SecretStore, Sink
+
+LEASE: Final = timedelta(seconds=30)  # an intent that has not changed for so long is nobody's any more
+TRIES: Final = 3  # of one write that others overtake
+KEY: Final = 32  # bytes
+
+
+class Keeping:
+    """Keeps the state record and the journal of irreplaceable jobs. `journal` None: for those who only look."""
+
+    def __init__(
+        self,
+        *,
+        stores: Mapping[str, SecretStore],
+        journal: Journal | None,
+        clock: Clock,
+        sink: Sink,
+        identity: Identity,
+    ) -> None:
+        self._stores = stores
+        self._journal = journal
+        self._clock = clock
+        self._sink = sink
+        self._identity = identity
+        self._keys: dict[Location, bytes] = {}
+
+    async def recall(self, charge: Charge) -> None:
+        """After a look: take up an answer that an earlier process left, and judge the state record.
+
+        Raises StoreError.
+        """
+        record = charge.record
+        if self._journal is None or record is None or not charge.job.irreplaceable or charge.pending:
+            return
+        if not charge.recalled and not self._journal.busy(charge.job.name):
+            found = await self._entry(charge)
+            charge.recalled = True
+            if found is not None and (found.generation > record.generation or found.nonce == record.nonce):
+                charge.take_up(found, journalled=True)
+                return
+        if self._went_back(charge, record):
+            last = await self._entry(charge, last=True)
+            if last is not None and self._is_newest(charge, last):
+                charge.take_up(replace(last, token=None), journalled=False)
+                return
+        else:
+            self._saw(charge, record)
+        self._weigh(charge, record)
+
+    async def intend(self, charge: Charge) -> None:
+        """Say in the state record that a grant is about to be spent. Raises StoreError: then nothing is."""
+        record, job = charge.record, charge.job
+        if self._journal is None or record is None or not job.irreplaceable:
+            return
+        await self._key(job.state)
+        await self.close(charge)
+        await self._reserve(charge)
+        newest = 0 if charge.newest is None else charge.newest.generation
+        generation = max(record.generation, newest) + 1
+        intent = Intent(nonce=secrets.token_hex(8), generation=generation)
+        new = replace(
+            record, spending=True, holder=self._identity.holder, nonce=intent.nonce, generation=intent.generation
+        )
+        if charge.went_back:
+            new = replace(new, refresh_token=None)  # a spent one: it must not come to life again
+        try:
+            charge.record = await self._write(charge, new)
+        except StoreError:
+            charge.settled = intent.nonce  # should it have landed all the same
+            raise
+        charge.intent = intent
+        if charge.unknown:
+            charge.told = intent.nonce
+
+    async def note(self, charge: Charge) -> None:
+        """Put the answer in hand into the journal, before anything is written to Vault."""
+        if self._journal is None or charge.intent is None:
+            return
+        intent, job = charge.intent, charge.job
+        answer = Entry(
+            job=job.name,
+            nonce=intent.nonce,
+            generation=intent.generation,
+            refresh_token=charge.unkept or (charge.record.refresh_token if charge.record is not None else None),
+            token=charge.unwritten,
+        )
+        there = await self._journal.enter(job.name, entry.written(answer, job), await self._key(job.state))
+        charge.journalled = there
+
+    async def record(self, charge: Charge) -> None:
+        """Write what was issued to the state record, phase idle. Raises StoreError.
+
+        A record that somebody else took over meanwhile is left alone: what stands there is newer.
+        """
+        intent = charge.intent
+        if charge.unkept is None and (intent is None or charge.unwritten is None):
+            return  # no answer is in hand
+        job, store = charge.job, self._stores[charge.job.state.cluster]
+        record = charge.record or published.record_of(await store.read(job.state))
+        for _ in range(TRIES):
+            refresh_token = charge.unkept or (None if charge.unknown else record.refresh_token)
+            kept = record.refresh_token == refresh_token and not record.spending
+            if kept or (intent is not None and _superseded(record, intent)):
+                self._settle(charge, record)
+                return
+            own = intent is not None and record.nonce == intent.nonce
+            generation = record.generation if own else record.generation + 1
+            new = replace(
+                record,
+                refresh_token=refresh_token,
+                generation=max(generation, intent.generation if intent is not None else 0),
+                spending=False,
+                holder=self._identity.holder,
+                nonce=intent.nonce if intent is not None else secrets.token_hex(8),
+            )
+            try:
+                record = await self._write(charge, replace(new, version=record.version))
+            except StoreConflictError:  # the answer in hand is the newest: only the record's version was not known
+                record = published.record_of(await store.read(job.state))
+                continue
+            self._settle(charge, record)
+            return
+        raise StoreConflictError("cas", f"{job.state}: somebody else keeps writing the state record")
+
+    async def withdraw(self, charge: Charge) -> None:
+        """Say that the grant was not spent after all; where Vault does not take it now, remember so much."""
+        intent, record = charge.intent, charge.record
+        if intent is None or record is None:
+            return
+        charge.intent, charge.settled = None, intent.nonce
+        try:
+            charge.record = await self._write(charge, replace(record, spending=False))
+        except StoreError:
+            charge.record = replace(record, spending=False)
+
+    async def close(self, charge: Charge) -> None:
+        """At the end of a walk: an answer that is in Vault whole becomes the last pair; an unused slot is given up."""
+        if self._journal is None or charge.pending:
+            return
+        if charge.journalled:
+            await self._journal.keep(charge.job.name)
+        elif charge.reserved:
+            await self._journal.release(charge.job.name)
+        charge.journalled = charge.reserved = False
+
+    async def _reserve(self, charge: Charge) -> None:
+        """A disk that is full is told of, and stops nobody: without the journal a crash loses an answer, not sooner."""
+        if self._journal is None or charge.reserved:
+            return
+        try:
+            await self._journal.reserve(charge.job.name)
+        except StoreRefusedError as error:
+            if not charge.unjournalled:
+                self._sink.tell(outcome.unjournalled(charge.job.name, error))
+            charge.unjournalled = True
+        else:
+            charge.reserved, charge.unjournalled = True, False
+
+    async def _write(self, charge: Charge, new: StateRecord) -> StateRecord:
+        job, now = charge.job, self._clock.now().replace(microsecond=0)
+        new = replace(new, updated_at=now)
+        data = published.record_data(new, job, self._identity.instance, now)
+        written = await self._stores[job.state.cluster].write(job.state, data, cas=new.version)
+        return replace(new, version=written.version)
+
+    def _settle(self, charge: Charge, record: StateRecord) -> None:
+        charge.record, charge.unkept, charge.intent = record, None, None
+        charge.unknown = charge.went_back = False
+        self._saw(charge, record)
+
+    def _saw(self, charge: Charge, record: StateRecord) -> None:
+        charge.went_back = False
+        if record.updated_at is not None and not record.spending:
+            mark = self._fingerprint(record)
+            charge.newest = Seen(generation=record.generation, updated_at=record.updated_at, fingerprint=mark)
+
+    def _went_back(self, charge: Charge, record: StateRecord) -> bool:
+        """Whether the record is an older one than was seen before, and its refresh token another."""
+        newest = charge.newest
+        if newest is None or record.generation >= newest.generation or self._fingerprint(record) == newest.fingerprint:
+            return False
+        if record.updated_at is None and record.version != 0:
+            return False  # written by hand
+        if record.updated_at is not None and record.updated_at > newest.updated_at:
+            return False  # a consent from elsewhere
+        if not charge.went_back:
+            self._sink.tell(outcome.went_back(charge.job, record, newest.generation))
+        charge.went_back = True
+        return True
+
+    def _is_newest(self, charge: Charge, last: Entry) -> bool:
+        newest, token = charge.newest, last.refresh_token
+        if newest is None or token is None:
+            return False
+        return last.generation >= newest.generation or fingerprint(self._identity.key, token) == newest.fingerprint
+
+    def _weigh(self, charge: Charge, record: StateRecord) -> None:
+        """Find out what an intent that stands in the record means to us."""
+        charge.leased_until = None
+        if not record.spending or record.nonce == charge.settled:
+            charge.unknown = False
+            return
+        name, now = charge.job.name, charge.now(self._clock)
+        if record.holder != self._identity.holder or (self._journal is not None and self._journal.busy(name)):
+            if charge.watched is None or charge.watched[0] != record.nonce:
+                charge.watched = record.nonce, now
+            charge.leased_until = charge.watched[1] + LEASE
+            if now < charge.leased_until:
+                return
+        charge.unknown = True
+        if charge.told != record.nonce:
+            charge.told = record.nonce
+            self._sink.tell(outcome.grant_unknown(charge.job, record))
+
+    async def _entry(self, charge: Charge, *, last: bool = False) -> Entry | None:
+        name = charge.job.name
+        if self._journal is None or not self._journal.has(name, last=last):
+            return None
+        text = await self._journal.read(name, await self._key(charge.job.state), last=last)
+        found = None if text is None else entry.read(text)
+        return found if found is not None and found.job == name else None
+
+    async def _key(self, state: Location) -> bytes:
+        """Return the journal's key, which is made at first use and stands beside the state records."""
+        place = replace(state, path=f"{state.path.rpartition('/')[0]}.journal")
+        if place not in self._keys:
+            self._keys[place] = _key_of(await self._key_text(place), place)
+        return self._keys[place]
+
+    async def _key_text(self, place: Location) -> Secret | None:
+        store = self._stores[place.cluster]
+        found = await store.read(place)
+        if isinstance(found, Absent):
+            fresh = Secret(base64.b64encode(secrets.token_bytes(KEY)).decode())
+            data = {"key": fresh, "managed_by": Secret(published.mark(self._identity.instance))}
+            try:
+                await store.write(place, data, cas=found.version)
+            except StoreConflictError:  # another daemon was faster: its key is ours
+                found = await store.read(place)
+            else:
+                return fresh
+        return None if isinstance(found, Absent) else found.data.get("key")
+
+    def _fingerprint(self, record: StateRecord) -> str:
+        return "" if record.refresh_token is None else fingerprint(self._identity.key, record.refresh_token)
+
+
+def _superseded(record: StateRecord, intent: Intent) -> bool:
+    """Whether somebody else took the record over after `intent`."""
+    return bool(record.nonce) and record.nonce != intent.nonce and record.generation > intent.generation
+
+
+def _key_of(text: Secret | None, place: Location) -> bytes:
+    try:
+        key = b"" if text is None else base64.b64decode(text.reveal(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY:
+        raise StoreRefusedError("journal_key", f"{place}: this is no journal key: delete it, and a new one is made")
+    return key
