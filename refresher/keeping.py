@@ -82,21 +82,25 @@ class Keeping:
         await self.close(charge)
         await self._reserve(charge)
         newest = 0 if charge.newest is None else charge.newest.generation
-        generation = max(record.generation, newest) + 1
-        intent = Intent(nonce=secrets.token_hex(8), generation=generation)
-        new = replace(
-            record, spending=True, holder=self._identity.holder, nonce=intent.nonce, generation=intent.generation
-        )
-        if charge.went_back:
-            new = replace(new, refresh_token=None)  # a spent one: it must not come to life again
-        try:
-            charge.record = await self._write(charge, new)
-        except StoreError:
-            charge.settled = intent.nonce  # should it have landed all the same
-            raise
-        charge.intent = intent
-        if charge.unknown:
-            charge.told = intent.nonce
+        for _ in range(TRIES):
+            intent = Intent(nonce=secrets.token_hex(8), generation=max(record.highest, newest) + 1)
+            holder = self._identity.holder
+            new = replace(record, spending=True, holder=holder, nonce=intent.nonce, following=intent.generation)
+            if charge.went_back:
+                new = replace(new, refresh_token=None)  # a spent one: it must not come to life again
+            charge.settled = intent.nonce  # should the write land although it fails
+            try:
+                charge.record = await self._write(charge, new)
+            except StoreConflictError:
+                before, record = record, published.record_of(await self._stores[job.state.cluster].read(job.state))
+                if record.spending or record.refresh_token != before.refresh_token:
+                    raise  # there is more to it than a version
+                continue
+            charge.intent, charge.settled = intent, ""
+            if charge.unknown:
+                charge.told = intent.nonce
+            return
+        raise StoreConflictError("cas", f"{job.state}: somebody else keeps writing the state record")
 
     async def note(self, charge: Charge) -> None:
         """Put the answer in hand into the journal, before anything is written to Vault."""
@@ -129,12 +133,13 @@ class Keeping:
             if kept or (intent is not None and _superseded(record, intent)):
                 self._settle(charge, record)
                 return
-            own = intent is not None and record.nonce == intent.nonce
-            generation = record.generation if own else record.generation + 1
+            generation = record.generation
+            if refresh_token != record.refresh_token:
+                generation = max(generation + 1, intent.generation if intent is not None else 0)
             new = replace(
                 record,
                 refresh_token=refresh_token,
-                generation=max(generation, intent.generation if intent is not None else 0),
+                generation=generation,
                 spending=False,
                 holder=self._identity.holder,
                 nonce=intent.nonce if intent is not None else secrets.token_hex(8),
@@ -273,7 +278,7 @@ class Keeping:
 
 def _superseded(record: StateRecord, intent: Intent) -> bool:
     """Whether somebody else took the record over after `intent`."""
-    return bool(record.nonce) and record.nonce != intent.nonce and record.generation > intent.generation
+    return bool(record.nonce) and record.nonce != intent.nonce and record.highest > intent.generation
 
 
 def _key_of(text: Secret | None, place: Location) -> bytes:

@@ -120,7 +120,14 @@ class Rotation:
         if not isinstance(verdict, policy.Rotate):
             return self._endings.unrotated(charge, walk, verdict)
         walk.reason = "config_changed" if charge.changed else verdict.reason
-        asked = await self._exchange.ask(charge)
+        try:
+            asked = await self._exchange.ask(charge)
+        except StoreConflictError:  # another daemon spends the grant, or has just done so
+            await self._look_at(charge)
+            verdict = self._decide(charge)
+            if isinstance(verdict, policy.Rotate):
+                raise
+            return self._endings.unrotated(charge, walk, verdict)
         walk.grant, walk.client_secret = asked.grant, asked.client_secret
         if isinstance(asked.verdict, Rejected):
             ended = self._endings.rejected(charge, walk, asked, asked.verdict)

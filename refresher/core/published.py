@@ -14,7 +14,7 @@ from refresher.core.policy import Held
 from refresher.core.secret import Secret
 
 SPENDING: Final = "spending"
-INTENT: Final = ("holder", "nonce")
+MOST_DIGITS: Final = 18  # below 2**63
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -107,7 +107,8 @@ def _marks(job: Job, instance: str) -> Mapping[str, str]:
 class StateRecord:
     """What refresher alone keeps of a job. `version` is its check-and-set value: 0 not written yet, None on KV v1.
 
-    `spending`: a grant is being spent, by the daemon `holder`, under this `nonce`. `generation` counts the grants.
+    `generation` counts the refresh tokens. `spending`: a grant is being spent, by the daemon `holder`, under this
+    `nonce`, for the generation `following`.
     """
 
     version: int | None
@@ -117,21 +118,28 @@ class StateRecord:
     spending: bool = False
     holder: str = ""
     nonce: str = ""
+    following: int = 0
+
+    @property
+    def highest(self) -> int:
+        """The highest generation that is there or under way."""
+        return max(self.generation, self.following if self.spending else 0)
 
 
 def record_of(secret: Found | Absent) -> StateRecord:
     """Return the state record that stands in Vault; a member that can't be read counts as not there."""
     if isinstance(secret, Absent):
         return StateRecord(version=secret.version)
-    text = {name: secret.data[name].reveal() for name in ("generation", *INTENT, "phase") if name in secret.data}
-    generation = text.pop("generation", "")
+    text = {name: secret.data.get(name, Secret("")).reveal() for name in ("phase", "holder", "nonce")}
     return StateRecord(
-        spending=text.pop("phase", "") == SPENDING,
-        **text,
+        spending=text["phase"] == SPENDING,
+        holder=text["holder"],
+        nonce=text["nonce"],
+        following=_number(secret.data.get("following")),
         version=secret.version,
         refresh_token=secret.data.get("refresh_token") or None,
         updated_at=unstamp(secret.data.get("updated_at", Secret("")).reveal()),
-        generation=int(generation) if generation.isascii() and generation.isdigit() and len(generation) < 19 else 0,  # noqa: PLR2004  # more digits than 2**63 has
+        generation=_number(secret.data.get("generation")),
     )
 
 
@@ -147,7 +155,14 @@ def record_data(record: StateRecord, job: Job, instance: str, now: datetime) -> 
         "managed_by": mark(instance),
         "updated_at": stamp(now),
     }
+    if record.spending:
+        plain["following"] = str(record.following)
     return {name: Secret(text) for name, text in plain.items()} | refresh_token
+
+
+def _number(secret: Secret | None) -> int:
+    text = "" if secret is None else secret.reveal()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else 0
 
 
 def _epoch(text: str) -> datetime | None:

@@ -187,10 +187,10 @@ class House:
 
 
 def unwritable(house: House) -> None:
-    """Have Vault read and prove, and fail every write."""
+    """Have Vault read and prove, and fail every write that follows a job's request for a token."""
 
-    def before(deed, _place):
-        if deed == "write":
+    def before(deed, place):
+        if deed == "write" and house.asked(place.path.rpartition("/")[2]):
             raise StoreUnavailableError("sealed", "Vault is sealed", status=503)
 
     house.store.before = before
