@@ -39,7 +39,7 @@ class Asked:
 class Exchange:
     """Asks a provider for a token."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what an exchange needs
         self,
         *,
         endpoint: Endpoint,
@@ -98,9 +98,7 @@ class Exchange:
         why = "" if isinstance(verdict, Granted) else _why(job, grant, verdict, secrets.get("client_secret"))
         credential = self._credential(charge, secrets)
         lost = isinstance(verdict, Rejected) and verdict.lost and (grant == "refresh_token" or job.revokes_previous)
-        return Asked(
-            grant=grant, verdict=verdict, credential=credential, why=why, client_secret=which, unknown=lost
-        )
+        return Asked(grant=grant, verdict=verdict, credential=credential, why=why, client_secret=which, unknown=lost)
 
     async def _try(
         self, job: Job, grant: GrantName, secrets: Mapping[str, Secret], refresh_token: Secret | None

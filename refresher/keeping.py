@@ -7,8 +7,6 @@ Rules of this module:
 - A refresh token of a state record that went back (Vault restored from a snapshot) is not sent.
 """
 
-import base64
-import binascii
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,15 +18,13 @@ from refresher.core import entry, outcome, published
 from refresher.core.entry import Entry
 from refresher.core.errors import StoreConflictError, StoreError, StoreRefusedError
 from refresher.core.fingerprint import fingerprint
-from refresher.core.model import Absent, Location
 from refresher.core.published import StateRecord
 from refresher.core.remembered import Seen
-from refresher.core.secret import Secret
+from refresher.journal_key import Keys
 from refresher.ports import Clock, Journal, SecretStore, Sink
 
 LEASE: Final = timedelta(seconds=30)  # an intent that has not changed for so long is nobody's any more
 TRIES: Final = 3  # of one write that others overtake
-KEY: Final = 32  # bytes
 
 
 class Keeping:
@@ -48,13 +44,10 @@ class Keeping:
         self._clock = clock
         self._sink = sink
         self._identity = identity
-        self._keys: dict[Location, bytes] = {}
+        self._keys = Keys(stores, identity)
 
     async def recall(self, charge: Charge) -> None:
-        """After a look: take up an answer that an earlier process left, and judge the state record.
-
-        Raises StoreError.
-        """
+        """After a look: take up what an earlier process left, and judge the state record. Raises StoreError."""
         record = charge.record
         if self._journal is None or record is None or not charge.job.irreplaceable or charge.pending:
             return
@@ -78,7 +71,7 @@ class Keeping:
         record, job = charge.record, charge.job
         if self._journal is None or record is None or not job.irreplaceable:
             return
-        await self._key(job.state)
+        await self._keys.of(job.state)
         await self.close(charge)
         await self._reserve(charge)
         newest = 0 if charge.newest is None else charge.newest.generation
@@ -114,7 +107,7 @@ class Keeping:
             refresh_token=charge.unkept or (charge.record.refresh_token if charge.record is not None else None),
             token=charge.unwritten,
         )
-        there = await self._journal.enter(job.name, entry.written(answer, job), await self._key(job.state))
+        there = await self._journal.enter(job.name, entry.written(answer, job), await self._keys.of(job.state))
         charge.journalled = there
 
     async def record(self, charge: Charge) -> None:
@@ -130,7 +123,7 @@ class Keeping:
         for _ in range(TRIES):
             refresh_token = charge.unkept or (None if charge.unknown else record.refresh_token)
             kept = record.refresh_token == refresh_token and not record.spending
-            if kept or (intent is not None and _superseded(record, intent)):
+            if kept or (intent is not None and record.is_after(intent.nonce, intent.generation)):
                 self._settle(charge, record)
                 return
             generation = record.generation
@@ -153,12 +146,16 @@ class Keeping:
             return
         raise StoreConflictError("cas", f"{job.state}: somebody else keeps writing the state record")
 
-    async def withdraw(self, charge: Charge) -> None:
-        """Say that the grant was not spent after all; where Vault does not take it now, remember so much."""
+    async def withdraw(self, charge: Charge, *, unknown: bool) -> None:
+        """Say that the grant was not spent after all; where Vault does not take it now, remember so much.
+
+        `unknown`: it may be spent. Then the intent is left to stand, as it is where that was so before.
+        """
         intent, record = charge.intent, charge.record
-        if intent is None or record is None:
+        charge.intent = None
+        if intent is None or record is None or unknown or charge.unknown:
             return
-        charge.intent, charge.settled = None, intent.nonce
+        charge.settled = intent.nonce
         try:
             charge.record = await self._write(charge, replace(record, spending=False))
         except StoreError:
@@ -208,12 +205,8 @@ class Keeping:
     def _went_back(self, charge: Charge, record: StateRecord) -> bool:
         """Whether the record is an older one than was seen before, and its refresh token another."""
         newest = charge.newest
-        if newest is None or record.generation >= newest.generation or self._fingerprint(record) == newest.fingerprint:
+        if newest is None or not newest.is_newer_than(record, self._fingerprint(record)):
             return False
-        if record.updated_at is None and record.version != 0:
-            return False  # written by hand
-        if record.updated_at is not None and record.updated_at > newest.updated_at:
-            return False  # a consent from elsewhere
         if not charge.went_back:
             self._sink.tell(outcome.went_back(charge.job, record, newest.generation))
         charge.went_back = True
@@ -247,45 +240,9 @@ class Keeping:
         name = charge.job.name
         if self._journal is None or not self._journal.has(name, last=last):
             return None
-        text = await self._journal.read(name, await self._key(charge.job.state), last=last)
+        text = await self._journal.read(name, await self._keys.of(charge.job.state), last=last)
         found = None if text is None else entry.read(text)
         return found if found is not None and found.job == name else None
 
-    async def _key(self, state: Location) -> bytes:
-        """Return the journal's key, which is made at first use and stands beside the state records."""
-        place = replace(state, path=f"{state.path.rpartition('/')[0]}.journal")
-        if place not in self._keys:
-            self._keys[place] = _key_of(await self._key_text(place), place)
-        return self._keys[place]
-
-    async def _key_text(self, place: Location) -> Secret | None:
-        store = self._stores[place.cluster]
-        found = await store.read(place)
-        if isinstance(found, Absent):
-            fresh = Secret(base64.b64encode(secrets.token_bytes(KEY)).decode())
-            data = {"key": fresh, "managed_by": Secret(published.mark(self._identity.instance))}
-            try:
-                await store.write(place, data, cas=found.version)
-            except StoreConflictError:  # another daemon was faster: its key is ours
-                found = await store.read(place)
-            else:
-                return fresh
-        return None if isinstance(found, Absent) else found.data.get("key")
-
     def _fingerprint(self, record: StateRecord) -> str:
         return "" if record.refresh_token is None else fingerprint(self._identity.key, record.refresh_token)
-
-
-def _superseded(record: StateRecord, intent: Intent) -> bool:
-    """Whether somebody else took the record over after `intent`."""
-    return bool(record.nonce) and record.nonce != intent.nonce and record.highest > intent.generation
-
-
-def _key_of(text: Secret | None, place: Location) -> bytes:
-    try:
-        key = b"" if text is None else base64.b64decode(text.reveal(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY:
-        raise StoreRefusedError("journal_key", f"{place}: this is no journal key: delete it, and a new one is made")
-    return key

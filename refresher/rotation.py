@@ -8,7 +8,6 @@ Rules of this module:
 """
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -48,7 +47,12 @@ class Rotation:
     ) -> None:
         self._keeping = Keeping(stores=stores, journal=journal, clock=clock, sink=sink, identity=identity)
         self._exchange = Exchange(
-            endpoint=endpoint, keeping=self._keeping, stores=stores, references=references, clock=clock, identity=identity
+            endpoint=endpoint,
+            keeping=self._keeping,
+            stores=stores,
+            references=references,
+            clock=clock,
+            identity=identity,
         )
         self._verifier = verifier
         self._endings = Endings(clock=clock, sink=sink, identity=identity)
@@ -90,7 +94,7 @@ class Rotation:
         except (UnreadableReferenceError, StoreError) as error:
             ended = self._endings.store_failed(charge, walk, error)
             if not charge.pending:  # a file of the request could not be read: nothing was sent
-                await self._keeping.withdraw(charge)
+                await self._keeping.withdraw(charge, unknown=False)
         await self._keeping.close(charge)
         charge.last, charge.last_at = ended, self._clock.now()
         return ended
@@ -131,23 +135,16 @@ class Rotation:
         walk.grant, walk.client_secret = asked.grant, asked.client_secret
         if isinstance(asked.verdict, Rejected):
             ended = self._endings.rejected(charge, walk, asked, asked.verdict)
-            await self._after_rejection(charge, walk, unknown=asked.unknown or charge.unknown)
+            if charge.unkept is None:
+                await self._keeping.withdraw(charge, unknown=asked.unknown)
+            await self._keeping.note(charge)
+            await self._keep(charge, walk)
             return ended
         charge.unwritten, charge.changed, charge.tried = asked.verdict.token, False, ""
         charge.reckon(self._clock)
         await self._keeping.note(charge)
         await self._keep(charge, walk)
         return await self._write(charge, walk, asked.verdict.token)
-
-    async def _after_rejection(self, charge: Charge, walk: Walk, *, unknown: bool) -> None:
-        """Keep a refresh token that came all the same; an intent whose grant may be spent is left to stand."""
-        if charge.unkept is not None:
-            await self._keeping.note(charge)
-            await self._keep(charge, walk)
-        elif not unknown:
-            await self._keeping.withdraw(charge)
-        else:
-            charge.intent = None
 
     async def _unlatch(self, charge: Charge) -> None:
         """Open the latch when the credential, or what it is used for, is another than the one that was refused."""

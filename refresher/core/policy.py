@@ -9,68 +9,13 @@ Rules of this module:
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from refresher.core import due
+from refresher.core.facts import Facts, Held, Trouble, TroubleKind
 from refresher.core.job import Job
 
-TroubleKind: TypeAlias = Literal["transient", "malformed", "permanent", "store", "outage", "internal"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What stands at one destination. `ours`: it bears this instance's mark for this job."""
-
-    version: int | None
-    issued_at: datetime | None = None
-    expires_at: datetime | None = None
-    ours: bool = True
-
-    @property
-    def lifetime(self) -> timedelta | None:
-        """The whole life it had when issued, where both ends are known and in order."""
-        if self.issued_at is None or self.expires_at is None or self.expires_at <= self.issued_at:
-            return None
-        return self.expires_at - self.issued_at
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Failures in a row. `retry_at` None: latched until the credential or the config changes (`credential` differs)."""
-
-    kind: TroubleKind
-    error: str
-    status: int = 0
-    count: int
-    since: datetime
-    retry_at: datetime | None
-    retry_after: int | None = None
-    credential: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """All that a decision may look at. `held` has one entry for each destination, None where nothing stands.
-
-    `hint` is when the provider said to come back, `scheduled` the next time on the job's calendar, `kept_at` when its
-    refresh token was last changed. `known_ours`: every path where a stranger's secret stands is known to be ours.
-    `unknown`: nobody knows whether its grant was spent. `leased_until`: until then another daemon may be spending it.
-    """
-
-    now: datetime
-    job: Job
-    holder: str
-    held: tuple[Held | None, ...]
-    known_ours: bool = False
-    trouble: Trouble | None = None
-    fetched_at: datetime | None = None
-    unchanged: bool = False
-    forced: bool = False
-    hint: datetime | None = None
-    scheduled: datetime | None = None
-    kept_at: datetime | None = None
-    unknown: bool = False
-    leased_until: datetime | None = None
+__all__ = ["Facts", "Held", "Trouble", "TroubleKind", "decide", "promised", "renew_at"]  # facts.py is its other half
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

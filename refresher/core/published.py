@@ -125,6 +125,10 @@ class StateRecord:
         """The highest generation that is there or under way."""
         return max(self.generation, self.following if self.spending else 0)
 
+    def is_after(self, nonce: str, generation: int) -> bool:
+        """Whether somebody else took the record over after the intent of that `nonce`, for that `generation`."""
+        return bool(self.nonce) and self.nonce != nonce and self.highest > generation
+
 
 def record_of(secret: Found | Absent) -> StateRecord:
     """Return the state record that stands in Vault; a member that can't be read counts as not there."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from refresher.core.policy import Trouble
+from refresher.core.published import StateRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,15 @@ class Seen:
     generation: int
     updated_at: datetime
     fingerprint: str
+
+    def is_newer_than(self, record: StateRecord, fingerprint: str) -> bool:
+        """Whether `record` is one from before, with another refresh token: Vault was restored from a snapshot.
+
+        What was written later, by a consent elsewhere, or by hand without a time, is not.
+        """
+        if record.generation >= self.generation or fingerprint == self.fingerprint:
+            return False
+        return record.version == 0 if record.updated_at is None else record.updated_at <= self.updated_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,12 +142,17 @@ def test_nothing_is_nobodys():
 
 
 def test_a_state_record_is_read_back():
-    record = StateRecord(version=4, refresh_token=Secret("RT"), generation=12, updated_at=NOW)
+    by = {"holder": "h", "nonce": "n"}
+    record = StateRecord(version=4, refresh_token=Secret("RT"), generation=12, updated_at=NOW, **by)
+    spending = StateRecord(version=5, generation=12, updated_at=NOW, spending=True, following=14, **by)
+    assert record_of(Found(version=5, data=record_data(spending, a_job(), "default", NOW))) == spending
+    assert (record.highest, spending.highest) == (12, 14)
     data = record_data(record, a_job(), "default", NOW)
     assert record_of(Found(version=4, data=data)) == record
-    assert plain(data) == {
+    assert plain(data) == by | {
         "refresh_token": "RT",
         "generation": "12",
+        "phase": "idle",
         "job": "crm",
         "managed_by": "refresher/default",
         "updated_at": "2026-11-21T10:00:00Z",

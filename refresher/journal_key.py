@@ -1,0 +1,56 @@
+"""The journal's key: made at first use, in Vault beside the state records and in memory, never on disk."""
+
+import base64
+import binascii
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from refresher.charge import Identity
+from refresher.core import published
+from refresher.core.errors import StoreConflictError, StoreRefusedError
+from refresher.core.model import Absent, Location
+from refresher.core.secret import Secret
+from refresher.ports import SecretStore
+
+KEY: Final = 32  # bytes: AES-256
+
+
+class Keys:
+    """The key of each mount that holds state records, at `<state_path>/<instance>.journal`."""
+
+    def __init__(self, stores: Mapping[str, SecretStore], identity: Identity) -> None:
+        self._stores = stores
+        self._mark = published.mark(identity.instance)
+        self._known: dict[Location, bytes] = {}
+
+    async def of(self, state: Location) -> bytes:
+        """Return the key for the job whose state record stands at `state`. Raises StoreError."""
+        place = replace(state, path=f"{state.path.rpartition('/')[0]}.journal")
+        if place not in self._known:
+            self._known[place] = _key_of(await self._text(place), place)
+        return self._known[place]
+
+    async def _text(self, place: Location) -> Secret | None:
+        store = self._stores[place.cluster]
+        found = await store.read(place)
+        if isinstance(found, Absent):
+            fresh = Secret(base64.b64encode(secrets.token_bytes(KEY)).decode())
+            try:
+                await store.write(place, {"key": fresh, "managed_by": Secret(self._mark)}, cas=found.version)
+            except StoreConflictError:  # another daemon was faster: its key is ours
+                found = await store.read(place)
+            else:
+                return fresh
+        return None if isinstance(found, Absent) else found.data.get("key")
+
+
+def _key_of(text: Secret | None, place: Location) -> bytes:
+    try:
+        key = b"" if text is None else base64.b64decode(text.reveal(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY:
+        raise StoreRefusedError("journal_key", f"{place}: this is no journal key: delete it, and a new one is made")
+    return key
