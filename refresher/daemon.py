@@ -28,14 +28,13 @@ from refresher.host import paths
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
 from refresher.host.program import Programs
-from refresher.ports import Scheduler, SecretStore, Sink
+from refresher.ports import Scheduler, Sink
 from refresher.roster import Roster
 from refresher.rotation import Rotation
 from refresher.scheduler.cron import CronCalendar
 from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
-from refresher.state import ledger
-from refresher.state.journal import Journal
+from refresher.state import journal, ledger
 from refresher.vault import ReferenceReader, Vault, connect
 from refresher.verify import Verifier
 from refresher.watch import Watch
@@ -80,7 +79,7 @@ class Parts:
             sink=self.sink,
             identity=self.identity,
             calendar=CronCalendar(),
-            journal=None if looks else Journal(directory, settings.instance),
+            journal=None if looks else journal.Journal(directory, settings.instance),
         )
         self.connect(settings.clusters)
 
@@ -106,11 +105,10 @@ class Parts:
 
     def roster(self, scheduler: Scheduler | None = None) -> Roster:
         """Return a roster of the jobs of the settings; without a scheduler it is good for one pass."""
-        stores: Mapping[str, SecretStore] = self.stores
         return Roster(
             self.settings.jobs,
             rotation=self.rotation,
-            stores=stores,
+            stores=self.stores,
             scheduler=scheduler,
             clock=self.clock,
             sink=self.sink,
