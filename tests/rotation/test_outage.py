@@ -56,6 +56,10 @@ async def test_an_hour_without_vault(kinds):
     assert {line[2] for line in story} == {""}, "nothing is told of each job"
 
 
+def sealed(_deed, _place):
+    raise StoreUnavailableError("sealed", "Vault is sealed", status=503)
+
+
 async def test_the_story_of_an_outage_has_its_times():
     house = House(*many(3))
     async with house.serving():
@@ -64,14 +68,15 @@ async def test_the_story_of_an_outage_has_its_times():
         house.roster.offer("job-0", force=True)
         await house.advance(59 * SECOND)
         assert [one.level for one in house.sink.named("store_failed") if not one.job] == ["warning"]
+        house.store.away, house.store.before = False, sealed
         await house.advance(6 * SECOND)
         assert [one.level for one in house.sink.named("store_failed") if not one.job] == ["warning", "error"]
         await house.advance(HOUR)
-        house.store.away = False
+        house.store.before = lambda _deed, _place: None
         await house.advance(6 * SECOND)
         alert = [one for one in house.sink.named("store_failed") if not one.job][-1]
         over = house.sink.named("recovered")[-1]
-    assert dict(alert.fields) == {"cluster": "default", "since": "2026-11-21T10:01:00Z", "error": "transport"}
+    assert dict(alert.fields) == {"cluster": "default", "since": "2026-11-21T10:01:00Z", "error": "sealed"}
     assert over.fields["jobs"] == 3
     assert 3600 <= over.fields["outage_s"] <= 3680
 
