@@ -60,7 +60,8 @@ class Programs:
         told = json.dumps({name: secret.reveal() for name, secret in given.items()}).encode() + b"\n"
         ran = await _run(program, told)
         failure = None if ran.flooded else ran.failure(program)
-        self._tell(job, ran, tuple(given.values()), "warning" if ran.flooded or failure else "debug")
+        level: Level = "warning" if ran.flooded or failure else "debug"
+        self._tell(job, level, await asyncio.to_thread(_last_words, ran.printed, tuple(given.values())))
         if failure is not None:
             raise failure
         return HttpResponse(status=200, body=bytes(ran.printed[_STDOUT][:MAX_OUTPUT]), truncated=ran.flooded)
@@ -72,12 +73,9 @@ class Programs:
             why = f"{program.argv[0]}: there is no such program that user {os.geteuid()} may execute"
             raise TransportError("not_started", why, sent=False)
 
-    def _tell(self, job: Job, ran: "_Process", given: tuple[Secret, ...], level: Level) -> None:
-        said, printed = (ran.printed[fd].decode(errors="replace") for fd in (_STDERR, _STDOUT))
-        lines = [line if len(line) <= LONGEST_LINE else "(a line too long to show)" for line in said.splitlines()]
-        text = masked("\n".join(lines[-LINES:]), (*given, *_tokens(printed)))
-        for line in text.splitlines():
-            self._sink.tell(Event(name="program_output", level=level, job=job.name, fields={"line": line[:LINE]}))
+    def _tell(self, job: Job, level: Level, lines: list[str]) -> None:
+        for line in lines:
+            self._sink.tell(Event(name="program_output", level=level, job=job.name, fields={"line": line}))
 
 
 class _Process(asyncio.SubprocessProtocol):
@@ -136,8 +134,8 @@ async def _run(program: Program, told: bytes) -> _Process:
                 await _within(MERCY, process.ended)
         finally:
             _signal(group, signal.SIGKILL)
-        await _within(MERCY, process.ended)
-        await _within(LAST_WORDS, process.silent)
+            await _within(MERCY, process.ended)
+            await _within(LAST_WORDS, process.silent)
         process.code = transport.get_returncode()
     return process
 
@@ -176,6 +174,13 @@ def _signal(group: int, number: signal.Signals) -> None:
     """Signal whoever is left of the group; its number is not given to another one while it has a member."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+def _last_words(printed: Mapping[int, bytearray], given: tuple[Secret, ...]) -> list[str]:
+    """Return the last lines of standard error, without any secret that was given or printed. Takes up to a second."""
+    said, output = (printed[fd].decode(errors="replace") for fd in (_STDERR, _STDOUT))
+    lines = [line if len(line) <= LONGEST_LINE else "(a line too long to show)" for line in said.splitlines()[-LINES:]]
+    return [line[:LINE] for line in masked("\n".join(lines), (*given, *_tokens(output))).splitlines()]
 
 
 def _tokens(printed: str) -> tuple[Secret, ...]:

@@ -288,7 +288,7 @@ async def test_many_at_once(stand):
 
 async def test_a_walk_that_is_torn_down_leaves_no_program(stand):
     async with asyncio.TaskGroup() as group:
-        run = group.create_task(stand.shell(f"({DEAF}) & echo $$ > {stand.file}; {DEAF}"))
+        run = group.create_task(stand.shell(f"cat; ({DEAF}) & echo $$ > {stand.file}; {DEAF}"))
         pid = int(await stand.written())
         run.cancel()
 
