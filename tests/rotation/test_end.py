@@ -48,6 +48,17 @@ async def test_an_unwritten_token_that_can_be_had_again_is_tried_for_35_seconds(
     assert len(house.provider.asked) == 40
 
 
+async def test_the_end_does_not_wait_for_a_vault_that_is_gone():
+    house = House(*many(40, *"abcdefghij"))
+    house.provider.latency = 2 * SECOND
+    async with house.serving():
+        await house.clock.advance(SECOND)
+        house.store.away = True
+        house.stop.set()
+        await house.finished(40 * SECOND)
+    assert not house.written
+
+
 async def test_an_unwritten_token_that_can_be_had_again_is_written_when_vault_comes_back_in_time():
     house = House(*many(40, *"abcdefghij"))
     unwritable(house)

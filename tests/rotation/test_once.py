@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from refresher.core.model import Location
+from refresher.core.settings import Limits
 from tests.core.builders import NOW
 from tests.fakes.http import answer
 from tests.rotation.house import HOUR, SECOND, House, job, path_of, refreshing, state_of
@@ -27,6 +28,13 @@ async def test_what_is_due_is_rotated_and_the_rest_is_fresh():
     assert len(house.provider.asked) == 30
     await house.clock.advance(timedelta(minutes=50))
     assert {(one.outcome, one.reason) for one in (await house.once()).values()} == {("rotated", "due")}
+
+
+async def test_those_that_find_no_slot_at_first_come_later():
+    house = House(*[job(f"job-{number}") for number in range(20)], job("other", "b"), limits=Limits(per_host=2))
+    house.provider.latency = 3 * SECOND
+    assert ends(await house.once()) == {("rotated", None, False)}
+    assert house.provider.most["a.example.com"] == 2
 
 
 async def test_only_those_that_are_named():
