@@ -169,7 +169,9 @@ async def test_the_deadline_spans_the_wait_for_a_connection(wired):
 
         first = group.create_task(fails())
         await asked.wait()
+        wire._deadline = 0.1  # the second one's: it is over before the first one lets go of the connection
         second = await fails()
+        await first
         stopped.set()
 
     assert (first.result().code, first.result().sent) == ("deadline", True)
