@@ -147,14 +147,16 @@ class Charge:
         self.journalled, self.unknown, self.leased_until = journalled, False, None
 
     def now(self, clock: Clock) -> datetime:
-        """Return the time to decide by: the wall clock's, but no less than has passed since the token was granted.
+        """Return the time to decide by: the wall clock's, but it does not go back between one grant and the next.
 
-        A wall clock that is set back makes no token live longer.
+        A wall clock that is set back makes no token live longer, and no wait.
         """
-        if self.reckoned is None:
-            return clock.now()
-        wall, ticks = self.reckoned
-        return max(clock.now(), wall + timedelta(seconds=clock.monotonic() - ticks))
+        wall, ticks = clock.now(), clock.monotonic()
+        if self.reckoned is not None:
+            then, at = self.reckoned
+            wall = max(wall, then + timedelta(seconds=ticks - at))
+        self.reckoned = wall, ticks
+        return wall
 
     def reckon(self, clock: Clock) -> None:
         """Reckon time from now on."""

@@ -44,8 +44,6 @@ class Look:
         if isinstance(first, Found) and "access_token" in first.data:
             charge.seen = fingerprint(self._identity.key, first.data["access_token"])
         self.note_calendar(charge)
-        if charge.reckoned is None:
-            charge.reckon(self._clock)
         if before is not None and before != charge.held:
             charge.warned = ""
             self._tell_strangers(charge, before)

@@ -270,3 +270,15 @@ async def test_nobody_looks_at_a_job_that_is_walked():
         house.store.calls.clear()
         await house.roster.look("a")
         assert house.store.calls == []
+
+
+async def test_a_clock_that_was_ahead_for_a_while_lengthens_no_wait():
+    house = House(job("crm"))
+    house.provider.refuse = lambda _asked: answer(503)
+    async with house.serving():
+        house.clock.jump(HOUR)
+        await house.advance(10 * MINUTE)
+        house.clock.jump(-HOUR)
+        before = house.asked("crm")
+        await house.advance(30 * MINUTE)
+        assert 4 <= house.asked("crm") - before <= 9
