@@ -20,6 +20,7 @@ VERBS = {
     "providers": "The catalogue of providers, and a job to paste for each.",
     "init": "Write a commented jobs.toml to start from.",
     "schema": "Print the JSON schema of jobs.toml, for editors.",
+    "migrate": "Draft a jobs.toml from a crontab of token scripts; runs nothing, shows no secret.",
     "demo": "Watch it work: a real OpenBao and a practice provider on this machine.",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
