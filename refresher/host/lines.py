@@ -28,6 +28,7 @@ LINE_LIMIT: Final = 16_384  # bytes: below journald's LineMax= of 48 KiB
 FRAMES_LIMIT: Final = 20
 CAUSES_LIMIT: Final = 5
 CUT: Final = "..."
+HEAD: Final = ("timestamp", "level", "event", "job")
 
 _PACKAGE: Final = Path(__file__).parents[1]
 _encode: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
@@ -107,12 +108,21 @@ _SHOWN: Final[tuple[tuple[Any, Callable[[Any, int], Plain]], ...]] = (
 )
 
 
+def bounded(members: Mapping[str, Plain]) -> Mapping[str, Plain]:
+    """Return `members`, or their head only where a line of all would be over the limit."""
+    return members if len(_encode(members)) <= LINE_LIMIT else {**dict(islice(members.items(), 4)), "cut": True}
+
+
 def as_json(members: Mapping[str, Plain]) -> str:
-    """Return one line of JSON in ASCII; a line over the limit keeps its head only."""
-    line = _encode(members)
-    if len(line) > LINE_LIMIT:
-        line = _encode({**dict(list(members.items())[:4]), "cut": True})
-    return line + "\n"
+    """Return one line of JSON in ASCII."""
+    return _encode(bounded(members)) + "\n"
+
+
+def as_message(members: Mapping[str, Plain]) -> str:
+    """Return `event job key=value ...`, for a reader that has time and level already."""
+    head = [_visible(str(members[name])) for name in ("event", "job") if members.get(name)]
+    rest = [f"{_visible(key)}={_word(value)}" for key, value in members.items() if key not in HEAD]
+    return " ".join(head + rest)
 
 
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31"}
@@ -132,11 +142,7 @@ def as_text(*, coloured: bool) -> Callable[[Mapping[str, Plain]], str]:
             paint(_visible(str(members["event"])), "1"),
         ]
         job = [paint(_visible(str(members["job"])), "36")] if members.get("job") else []
-        rest = [
-            f"{paint(_visible(key) + '=', '2')}{_word(value)}"
-            for key, value in members.items()
-            if key not in {"timestamp", "level", "event", "job"}
-        ]
+        rest = [f"{paint(_visible(key) + '=', '2')}{_word(value)}" for key, value in members.items() if key not in HEAD]
         line = " ".join(head + job + rest)
         return (line if len(line) < LINE_LIMIT else " ".join([*head, *job, "cut=true"])) + "\n"
 

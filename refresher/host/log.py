@@ -23,6 +23,7 @@ import structlog
 from refresher.core.settings import LogSettings
 from refresher.host import lines
 from refresher.host.clock import SystemClock
+from refresher.host.journald import JournalOutput, entry, is_journal, prefixed
 from refresher.host.output import Output
 
 LIBRARY_MESSAGE: Final = "library_message"
@@ -39,13 +40,16 @@ _open: Final[list[Output]] = []
 def configure(settings: LogSettings, *, stream: TextIO | None = None) -> Output:
     """Send every line of the process to `stream` (standard error); return it, for `flush` and `dropped`.
 
-    A later call, as on reload, replaces the earlier one. `format = "auto"`: words on a terminal, JSON elsewhere.
+    A later call, as on reload, replaces the earlier one. `format = "auto"`: words on a terminal, entries with fields in
+    systemd's journal, JSON elsewhere.
     """
     # a process started without a standard error has None there
     stream = stream or sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # for its whole life
-    render = _renderer(settings, stream)
+    journal = is_journal(stream)
+    render = _renderer(settings, stream, journal=journal)
     _close()
-    output = Output(stream, lambda count: render(_members("warning", LOG_DROPPED, {"count": count})))
+    way_out = JournalOutput if journal and settings.format == "auto" else Output
+    output = way_out(stream, lambda count: render(_members("warning", LOG_DROPPED, {"count": count})))
     _open.append(output)
     structlog.configure(
         processors=[_Compose(render)],
@@ -71,8 +75,11 @@ def watch(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_exception_handler(lambda _loop, context: _unexpected("event loop", context.get("exception")))
 
 
-def _renderer(settings: LogSettings, stream: TextIO) -> Callable[[Mapping[str, lines.Plain]], str]:
+def _renderer(settings: LogSettings, stream: TextIO, *, journal: bool) -> Callable[[Mapping[str, lines.Plain]], str]:
     terminal = stream.isatty()
+    if journal:
+        plain = lines.as_text(coloured=False) if settings.format == "text" else lines.as_json
+        return entry if settings.format == "auto" else prefixed(plain)
     if settings.format == "json" or (settings.format == "auto" and not terminal):
         return lines.as_json
     return lines.as_text(coloured=terminal and not os.environ.get("NO_COLOR"))  # no-color.org

@@ -87,14 +87,15 @@ class Output:
     def _emit(self, lines: list[str]) -> None:
         untold = self.dropped - self._told
         report = [self._lost(untold)] if untold else []
-        written = self._write("".join(report + lines))
+        written = self._write(report + lines)
         if report and written:
             self._told += untold
             written -= 1
         self._failed += len(lines) - written
 
-    def _write(self, text: str) -> int:
+    def _write(self, lines: list[str]) -> int:
         """Write and return how many whole lines got through."""
+        text = "".join(lines)
         if self._fd < 0:
             try:
                 self._stream.write(text)

@@ -86,6 +86,7 @@ def test_lines_arrive_in_order(pipe: Pipe) -> None:
     out.close()
 
 
+@pytest.mark.fault("F55")
 def test_a_full_disk_is_counted_and_told_once_there_is_space(disk: tuple[TextIO, Path]) -> None:
     stream, file = disk
     out = Output(stream, lost)
@@ -101,6 +102,7 @@ def test_a_full_disk_is_counted_and_told_once_there_is_space(disk: tuple[TextIO,
     out.close()
 
 
+@pytest.mark.fault("F56")
 def test_a_reader_that_went_away_is_no_ones_error(pipe: Pipe) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, pipe.reader)  # the read end is closed: EPIPE from now on
@@ -112,6 +114,7 @@ def test_a_reader_that_went_away_is_no_ones_error(pipe: Pipe) -> None:
     out.close()
 
 
+@pytest.mark.fault("F56")
 def test_a_stalled_reader_holds_up_nobody_and_the_count_is_right(pipe: Pipe) -> None:
     out = Output(pipe.stream, lost)
     total = output.QUEUE_LIMIT + 3000
