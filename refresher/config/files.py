@@ -105,13 +105,12 @@ def is_wild(pattern: str) -> bool:
     return glob.has_magic(pattern)
 
 
-def included(patterns: list[str], main: Path) -> tuple[list[Path], list[str]]:
-    """Return the files that `patterns` name, each once, sorted within a pattern, and the patterns that name none."""
+def included(patterns: list[str], main: Path) -> tuple[list[Path], dict[str, int]]:
+    """Return the files that `patterns` name, each once, sorted within a pattern, and how many each pattern names."""
     found: dict[Path, None] = {}
-    empty: list[str] = []
+    counts: dict[str, int] = {}
     for pattern in patterns:
         names = sorted(glob.glob(pattern, root_dir=main.parent))  # noqa: PTH207  # Path.glob takes no absolute pattern
         found |= dict.fromkeys(main.parent / name for name in names)
-        if not names:
-            empty.append(pattern)
-    return list(found), empty
+        counts[pattern] = len(names)
+    return list(found), counts

@@ -76,6 +76,9 @@ class PlaceKeys(Table):
         "Several paths, or other clusters and mounts.",
         [{"path": "tokens/crm"}, {"cluster": "eu", "mount": "shared", "path": "crm"}],
     )
+    moved_from: keys.Name | None = optional(
+        "The name that the job had before: its state record, its path and its history become this one's.", "old-crm"
+    )
     adopt: keys.Flag | None = flag("`true`: take over a path that somebody else wrote before.")
 
 

@@ -120,6 +120,7 @@ def _rest(draft: Draft) -> dict[str, Any]:
         "renew_before": draft.get("renew_before"),
         "keep": draft.stated("keep", ()),
         "adopt": draft.stated("adopt", False),  # noqa: FBT003  # the value of a key
+        "moved_from": draft.own.get("moved_from", ""),
     }
 
 

@@ -76,7 +76,7 @@ class LogTable(Table):
         usually("info", "The least important lines to write.", "debug")
     )
     format: Annotated[Literal["auto", "json", "text"], choice("auto", "json", "text")] = usually(
-        "auto", "`auto`: text on a terminal, JSON lines elsewhere.", "json"
+        "auto", "`auto`: text on a terminal, entries with fields in systemd's journal, JSON lines elsewhere.", "json"
     )
 
 

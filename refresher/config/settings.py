@@ -1,11 +1,12 @@
 """From a path to Settings, or to every mistake at once."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from refresher.config import chains, clusters, files, jobs
+from refresher.config import chains, clusters, files, jobs, renames
 from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, Reading, dotted, read
 from refresher.config.models import File, Included
@@ -25,7 +26,8 @@ def load(path: Path) -> Settings:
     order = list(_tables(str(path), raw))
     main = read(File, raw, str(path), findings)
     included: list[Reading[Included]] = []
-    for file in _included(main, path, findings):
+    files_of, counts = _included(main, path, findings)
+    for file in files_of:
         more = files.table(file, findings)
         if more is not None:
             order += _tables(str(file), more)
@@ -33,7 +35,7 @@ def load(path: Path) -> Settings:
     settings = _settings(main, included, findings, path)
     if findings.mistakes:
         raise ConfigError(_sorted(findings.mistakes, order))
-    return settings
+    return replace(settings, includes=counts)
 
 
 def _tables(file: str, raw: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -49,14 +51,14 @@ def _sorted(mistakes: list[Mistake], order: list[tuple[str, str]]) -> tuple[Mist
     return tuple(sorted(mistakes, key=lambda each: ranks.get((each.file, each.table), -1)))
 
 
-def _included(main: Reading[File], path: Path, findings: Findings) -> list[Path]:
-    found, empty = files.included(main.model.include, path)
-    for pattern in empty:
+def _included(main: Reading[File], path: Path, findings: Findings) -> tuple[list[Path], dict[str, int]]:
+    found, counts = files.included(main.model.include, path)
+    for pattern in (pattern for pattern, count in counts.items() if not count):
         if files.is_wild(pattern):
             findings.odd(main.file, "", "include", f"no file matches {pattern}")
         else:
             findings.wrong(main.file, "", "include", f"there is no file {pattern}")
-    return found
+    return found, counts
 
 
 def _settings(main: Reading[File], included: list[Reading[Included]], findings: Findings, path: Path) -> Settings:
@@ -70,6 +72,7 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
     )
     outcomes = [jobs.build(draft, places) for draft in _drafts(main, included, findings)]
     places.clashes((each.draft, each.destinations) for each in outcomes)
+    renames.check(outcomes)
     found = chains.link(outcomes)
     places.shared_mounts(found.values(), findings, main.file)
     if not outcomes and not any(place[0] == "jobs" for place in main.bad):

@@ -32,6 +32,7 @@ async def test_a_job_that_is_removed_is_left_alone():
         assert house.asked("b") == 1
 
 
+@pytest.mark.fault("F53")
 @pytest.mark.parametrize("wait", [0, 0.5, 1.5, 2.5], ids=["queued", "looking", "asking", "writing"])
 @pytest.mark.parametrize("change", ["removed", "changed", "removed and added"])
 async def test_a_job_that_is_reloaded_at_any_moment_is_lost_at_none(wait, change):

@@ -1,0 +1,70 @@
+"""What outlives the process: charges from the ledger, and back into it. Without a ledger nothing does.
+
+Rules of this module:
+- The ledger tells; it never steers: whatever it raises is told of, and nobody waits.
+- What it keeps is by the wall clock, and a clock that is set back meanwhile puts nothing off.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from refresher.charge import Charge
+from refresher.core import outcome
+from refresher.core.job import Job
+from refresher.core.remembered import Attempted, Remembered
+from refresher.ports import Clock, Ledger, Sink
+
+_T = TypeVar("_T")
+
+
+class Memory:
+    """Recalls and notes charges."""
+
+    def __init__(self, ledger: Ledger | None, sink: Sink, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._sink = sink
+        self._failures = 0
+
+    def charge(self, job: Job) -> Charge:
+        """Return a charge of `job`, with what an earlier process knew of it, under its old name too."""
+        kept = self._of(lambda ledger: self._recalled(ledger, job))
+        return Charge(job=job) if kept is None else Charge(job=job).recall(kept.as_of(self._clock.now()))
+
+    def handed_on(self, charge: Charge, heir: Charge) -> Charge:
+        """Return the charge of the heir's job, with what was known of it under its old name, and the history too."""
+        self._of(lambda ledger: ledger.rename(charge.job.name, heir.job.name))
+        return charge.inherited_by(heir)
+
+    def note(self, charge: Charge) -> None:
+        """Have the ledger keep an attempt, and what holds the job back."""
+        ended, at = charge.last, charge.last_at
+        if ended is None or at is None:
+            return
+        if ended.outcome not in ("fresh", "halted"):
+            charge.attempted = Attempted(at=at, outcome=ended.outcome, error=ended.error)
+        elif charge.holding is None and not charge.unknown:
+            return  # nothing was attempted, and nothing is to be remembered
+        kept = charge.kept.earlier(charge.now(self._clock) - self._clock.now())
+        self._of(lambda ledger: ledger.note(ended, at, kept))
+
+    @staticmethod
+    def _recalled(ledger: Ledger, job: Job) -> Remembered | None:
+        kept = ledger.recall(job.name)
+        if job.moved_from:
+            kept = kept or ledger.recall(job.moved_from)
+            ledger.rename(job.moved_from, job.name)
+        return kept
+
+    def _of(self, deed: Callable[[Ledger], _T]) -> _T | None:
+        """Return what the ledger does; None where there is none, or where it breaks."""
+        if self._ledger is None:
+            return None
+        try:
+            done = deed(self._ledger)
+        except BaseException as error:  # noqa: BLE001  # nothing is awaited here: all of it is a bug
+            self._failures += 1
+            self._sink.tell(outcome.tell_broken(error, self._failures))
+            return None
+        self._failures = 0
+        return done
