@@ -88,6 +88,8 @@ class Charge:
     attempted: Attempted | None = None  # the last attempt at a rotation, of an earlier process too
     last: Outcome | None = None
     last_at: datetime | None = None
+    carried: bool = False  # what the job had under its old name is under the new one
+    former: "Charge | None" = None  # the job under its old name, while that is brought over
     leaving: bool = False  # its job is no longer configured: only what was issued is still written
     warned: str = ""  # what readers' token was last reported as: "expiring" or "expired"
 
@@ -95,6 +97,11 @@ class Charge:
     def pending(self) -> bool:
         """Whether something was issued that is not in Vault yet, other than a refresh token that nobody uses."""
         return self.unwritten is not None or (self.unkept is not None and self.job.irreplaceable)
+
+    @property
+    def unmoved(self) -> bool:
+        """Whether its state record may stand under its old name still."""
+        return bool(self.job.moved_from) and self.job.irreplaceable and not self.carried
 
     @property
     def awaits(self) -> bool:
@@ -138,6 +145,7 @@ class Charge:
             unchanged=self.unchanged,
             seen=self.newest,
             told=self.told,
+            places=tuple(map(str, (*self.job.destinations, *((self.job.state,) if self.job.irreplaceable else ())))),
         )
 
     def take_up(self, found: Entry, *, journalled: bool) -> None:
@@ -159,8 +167,14 @@ class Charge:
         return wall
 
     def reckon(self, clock: Clock) -> None:
-        """Reckon time from now on."""
-        self.reckoned = clock.now(), clock.monotonic()
+        """Reckon time from now on, since a grant came: nothing holds the job back, whatever clock it was noted by."""
+        now = clock.now()
+        self.reckoned = now, clock.monotonic()
+        self.fetched_at = None if self.fetched_at is None else min(self.fetched_at, now)
+        if self.trouble is not None:
+            self.trouble = replace(self.trouble, since=min(self.trouble.since, now), retry_at=now)
+        if self.latch is not None:
+            self.latch = replace(self.latch, since=min(self.latch.since, now), retry_at=now)
 
     def retry_now(self) -> None:
         """Let its trouble no longer hold it back; what was told of it is not told again."""
@@ -180,8 +194,14 @@ class Charge:
         """
         changed = self.changed or asked_for(self.job) != asked_for(job)
         known_ours = frozenset(place for place in self.known_ours if place.cluster not in moved)
-        afresh = replace(self, job=job, held=None, versions=(), record=None, trouble=None)
+        carried = self.carried and self.job.moved_from == job.moved_from
+        afresh = replace(self, job=job, held=None, versions=(), record=None, trouble=None, carried=carried, former=None)
         return replace(afresh, changed=changed, known_ours=known_ours, leaving=False)
+
+    def inherited_by(self, heir: "Charge") -> "Charge":
+        """Return the charge of the same job under its new name: what is known of it goes on."""
+        after = self.succeeded_by(heir.job)
+        return replace(after, leaving=heir.leaving, recalled=False, carried=False, last=None, last_at=None)
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""

@@ -15,8 +15,8 @@ from refresher.charge import Charge, Identity
 from refresher.core import policy
 from refresher.core.job import Job
 from refresher.core.outcome import Outcome
-from refresher.core.remembered import Attempted
 from refresher.core.settings import Limits
+from refresher.memory import Memory
 from refresher.outage import Outages
 from refresher.ports import Clock, Ledger, Scheduler, SecretStore, Sink
 from refresher.rotation import Rotation
@@ -39,16 +39,17 @@ class Roster:
         limits: Limits,
         ledger: Ledger | None = None,
     ) -> None:
-        self._ledger = ledger
-        self.charges = {name: self._charge(job) for name, job in jobs.items()}
+        self._memory = Memory(ledger, sink, clock)
+        self._heirs = {job.moved_from: name for name, job in jobs.items()}
+        self.charges = {name: self._memory.charge(job) for name, job in jobs.items()}
         self._rotation = rotation
         self._scheduler = scheduler
         self._clock = clock
         self._holder = identity.holder
-        self._outages = Outages(stores=stores, clock=clock, sink=sink, wake=self.wake)
+        self._outages = outages = Outages(stores=stores, clock=clock, sink=sink, wake=self.wake)
         self._walks = Walks(
             rotation=rotation,
-            outages=self._outages,
+            outages=outages,
             clock=clock,
             sink=sink,
             identity=identity,
@@ -106,7 +107,8 @@ class Roster:
         charge = self.charges[name]
         unseen = charge.held is None and charge.last is None  # Vault went away before its turn came
         mended = charge.latch is not None  # perhaps: the walk finds out, and opens the latch
-        if unseen or (charge.held is not None and (force or mended or self._is_due(charge))):
+        due = isinstance(self._verdict(charge, charge.now(self._clock)), policy.Rotate)
+        if unseen or (charge.held is not None and (force or mended or due)):
             if (error := self._outages.error(charge.job)) is None:
                 self.offer(name, force=force)
             else:
@@ -122,25 +124,33 @@ class Roster:
                 self._walks.forced.add(name)
             self._walks.offer(charge)
 
-    def wake(self, names: Collection[str]) -> None:
-        """Decide again about `names`: Vault is back."""
+    def wake(self, names: Collection[str]) -> bool:
+        """Decide again about `names`: Vault is back. Return whether somebody is busy with one of them then."""
         for name in names:
             charge = self.charges.get(name)
             if charge is not None and charge.trouble is not None and charge.trouble.kind == "outage":
                 charge.trouble = None
             self.settle(name)
+        return any(name in self._walks for name in names)
 
     def settle(self, name: str) -> None:
         """Put a job that nobody is busy with where it belongs: queue, bell, or nowhere while it is halted."""
+        if (charge := self.charges.get(name)) is not None:
+            self._walks.attempt(charge, lambda: self._settle(name))
+
+    def _settle(self, name: str) -> None:
         charge = self.charges.get(name)
         if charge is None or self._scheduler is None or self._walks.stopping or name in self._walks:
             return
-        if charge.leaving and not charge.pending:
+        if charge.job.moved_from in self.charges:  # its old name is not done yet
+            return
+        if charge.leaving and not charge.pending and not charge.unmoved:
             del self.charges[name]
             self._scheduler.cancel(name)
+            self._hand_on(charge)
             return
         now = charge.now(self._clock)
-        match self._verdict(charge, now):
+        match self._walks.decided(charge, now, self._verdict):
             case policy.Rotate():
                 self._walks.offer(charge)
             case policy.Wait(until=datetime() as until):
@@ -153,24 +163,26 @@ class Roster:
 
         `moved`: clusters that are others than before under the same name: whatever was known of them is forgotten.
         """
-        for name in self.charges.keys() - jobs.keys():
+        leaving = self.charges.keys() - jobs.keys()
+        self._heirs |= {job.moved_from: name for name, job in jobs.items()}
+        for name in leaving:
             self._walks.withdraw(name)
             self.charges[name].leaving = True
-            self.settle(name)
         for name, job in jobs.items():
             old = self.charges.get(name)
             if old is None:
-                self.charges[name] = self._charge(job)
+                self.charges[name] = self._memory.charge(job)
             elif old.job != job or any(place.cluster in moved for place in (*job.destinations, job.state)):
                 self._walks.withdraw(name)
                 self.charges[name] = old.succeeded_by(job, moved=moved)
             else:
                 old.leaving = False
+        for name in (*leaving, *jobs):
             self.settle(name)
 
     async def look(self, name: str) -> None:
         """Read afresh what stands at a job's paths, unless somebody is busy with it."""
-        if (charge := self.charges.get(name)) is not None:
+        if (charge := self.charges.get(name)) is not None and charge.job.moved_from not in self.charges:
             await self._walks.look(charge)
 
     async def inspect(self) -> None:
@@ -182,12 +194,24 @@ class Roster:
         """Read what stands at the paths of `names`, or of all jobs."""
         await each(tuple(self.charges) if names is None else names, self.look)
 
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when (monotonic) due jobs are not taken; None: they are."""
+        return self._walks.waiting_since
+
+    @property
+    def hung_since(self) -> float | None:
+        """Since when (monotonic) jobs are queued and no walk began or ended; None: none is queued."""
+        return self._walks.hung_since
+
+    def unwritten(self) -> list[str]:
+        """Return the irreplaceable jobs with an answer that is not in Vault yet, or under way."""
+        ours = [charge for charge in self.charges.values() if charge.job.irreplaceable]
+        return [charge.job.name for charge in ours if charge.pending or charge.job.name in self._walks]
+
     def is_away(self, charge: Charge) -> bool:
         """Whether the Vault of this job can't be reached now."""
         return self._outages.error(charge.job) is not None
-
-    def _is_due(self, charge: Charge) -> bool:
-        return isinstance(self._verdict(charge, charge.now(self._clock)), policy.Rotate)
 
     def _verdict(self, charge: Charge, now: datetime) -> policy.Verdict:
         if charge.held is not None and not charge.pending:
@@ -204,24 +228,16 @@ class Roster:
         if now is not charge:
             known_ours = charge.known_ours & now.known_ours
             self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving, known_ours=known_ours)
-        self._note(charge)
+        self._memory.note(charge)
         self.settle(name)
         self._say(name)
 
-    def _charge(self, job: Job) -> Charge:
-        kept = self._ledger.recall(job.name) if self._ledger is not None else None
-        return Charge(job=job) if kept is None else Charge(job=job).recall(kept)
-
-    def _note(self, charge: Charge) -> None:
-        """Have the ledger keep an attempt, and what holds the job back."""
-        ended, at = charge.last, charge.last_at
-        if self._ledger is None or ended is None or at is None:
-            return
-        if ended.outcome not in ("fresh", "halted"):
-            charge.attempted = Attempted(at=at, outcome=ended.outcome, error=ended.error)
-        elif charge.holding is None and not charge.unknown:
-            return  # nothing was attempted, and nothing is to be remembered
-        self._ledger.note(ended, at, charge.kept)
+    def _hand_on(self, charge: Charge) -> None:
+        """Have a job that left go on under its new name, where it has one."""
+        heir = self.charges.get(self._heirs.get(charge.job.name, ""))
+        if heir is not None and heir.job.moved_from == charge.job.name:
+            self.charges[heir.job.name] = self._memory.handed_on(charge, heir)
+            self.settle(heir.job.name)
 
     async def _begin(self, ready: Callable[[], None]) -> None:
         await self.look_all()
@@ -229,6 +245,6 @@ class Roster:
 
     async def _listen(self) -> None:
         while self._scheduler is not None:
-            for name in await self._scheduler.due():
+            for name in await self._walks.called(self._scheduler, self.charges):
                 self.settle(name)
             await asyncio.sleep(0)

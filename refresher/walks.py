@@ -13,11 +13,12 @@ from typing import Final, TypeVar
 
 from refresher.charge import Charge, Identity
 from refresher.core import backoff
-from refresher.core.outcome import Outcome, crashed, tell_crashed
+from refresher.core.outcome import Outcome, crashed, tell_broken, tell_crashed
+from refresher.core.policy import Trouble, Verdict, Wait
 from refresher.core.queue import Entry, Queue
 from refresher.core.settings import Limits
-from refresher.outage import Outages
-from refresher.ports import Clock, Sink
+from refresher.outage import Outages, ends_all
+from refresher.ports import Clock, Scheduler, Sink
 from refresher.rotation import Rotation
 
 AT_ONCE: Final = 16  # looks, and writes at the end
@@ -55,6 +56,7 @@ class Walks:
         self._looking: set[str] = set()
         self._ended = ended
         self._turn = asyncio.Event()
+        self._called_at = self._moved_at = clock.monotonic()
 
     def __contains__(self, name: str) -> bool:
         """Whether somebody is busy with the job of that name, or about to be."""
@@ -67,12 +69,23 @@ class Walks:
             return
         self._queued[name] = charge
         self._queue.offer(Entry(charge.expires_at or FIRST, name, charge.job.host))
-        self._turn.set()
+        self._call()
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when (monotonic) the pump has not come although it was called; it takes no time where all is well."""
+        return self._called_at if self._turn.is_set() and not self.stopping else None
+
+    @property
+    def hung_since(self) -> float | None:
+        """Since when no walk began or ended while jobs are queued; a few walks' deadlines where all is well."""
+        return self._moved_at if len(self._queue) and not self.stopping else None
 
     def withdraw(self, name: str) -> None:
         """Forget a queued job: it is no longer what it was."""
         self._queue.withdraw(name)
-        self._queued.pop(name, None)
+        if self._queued.pop(name, None) is not None:
+            self._outages.walked(name, down=True)
 
     async def pump(self) -> None:
         """Start what may run, for ever."""
@@ -99,6 +112,45 @@ class Walks:
             self._looking.discard(name)
         self._ended(charge)
 
+    def decided(self, charge: Charge, now: datetime, decide: Callable[[Charge, datetime], Verdict]) -> Verdict:
+        """Return what is to be done about `charge`; a bug in that is this job's trouble too."""
+        try:
+            return decide(charge, now)
+        except BaseException as error:  # noqa: BLE001  # nothing is awaited here: all of it is a bug
+            return Wait(until=self.crash(charge, error).retry_at, reason="backoff")
+
+    def crash(self, charge: Charge, error: BaseException) -> Trouble:
+        """Note that `charge` met a bug of ours, and tell it: the job backs off. Return its trouble."""
+        now, job = charge.now(self._clock), charge.job
+        trouble = backoff.after_crash(error, job=job, before=charge.trouble, now=now, holder=self._holder)
+        charge.trouble = trouble
+        charge.last, charge.last_at = crashed(job, charge.expires_at, charge.places), now
+        self._sink.tell(tell_crashed(job.name, error, trouble))
+        return trouble
+
+    def attempt(self, charge: Charge, deed: Callable[[], None]) -> None:
+        """Do `deed` for a job; a bug in it is the trouble of this job alone, and it is tried again soon."""
+        try:
+            deed()
+        except BaseException as error:  # noqa: BLE001  # nothing is awaited here: all of it is a bug
+            self.crash(charge, error)
+            self.group.create_task(self._attempt_later(charge, deed))
+
+    async def _attempt_later(self, charge: Charge, deed: Callable[[], None]) -> None:
+        await self._clock.sleep(RETRY)
+        self.attempt(charge, deed)
+
+    async def called(self, bell: Scheduler, everybody: Collection[str]) -> Collection[str]:
+        """Return whom the bell calls; all, where it breaks: nobody knows whom it has lost."""
+        try:
+            return await bell.due()
+        except BaseException as error:
+            if ends_all(error):
+                raise
+            self._sink.tell(tell_broken(error, 1))
+            await self._clock.sleep(RETRY)
+            return tuple(everybody)
+
     async def finish(self, charges: Collection[Charge]) -> None:
         """Start no more, await the walks under way, then write what of `charges` was issued and is not written yet.
 
@@ -123,12 +175,18 @@ class Walks:
             if any(charge.pending for charge in unwritten):
                 await self._clock.sleep(RETRY)
 
+    def _call(self) -> None:
+        """Have the pump, or whoever else starts walks, look what may run."""
+        if not self._turn.is_set():
+            self._called_at = self._clock.monotonic()
+        self._turn.set()
+
     def _start_some(self) -> bool:
         """Start what may run; return whether anything was."""
         started = False
         while (name := self._queue.take()) is not None:
             self.group.create_task(self._run(self._queued.pop(name)))
-            started = True
+            self._moved_at, started = self._clock.monotonic(), True
         return started
 
     async def _run(self, charge: Charge) -> None:
@@ -138,7 +196,8 @@ class Walks:
         finally:
             self.forced.discard(name)
             self._queue.done(name, host_answered=None if ended is None else ended.host_answered)
-            self._turn.set()
+            self._moved_at = self._clock.monotonic()
+            self._call()
             self._ended(charge)
 
     def _way(self, charge: Charge) -> Awaitable[Outcome]:
@@ -150,12 +209,13 @@ class Walks:
         """Go one way with `charge`; whatever it raises is the trouble of this job alone."""
         try:
             ended = await way
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # one job's bug must not end the others
-            now, job = charge.now(self._clock), charge.job
-            charge.trouble = backoff.after_crash(error, job=job, before=charge.trouble, now=now, holder=self._holder)
-            charge.last, charge.last_at = crashed(job, charge.expires_at, charge.places), now
-            self._sink.tell(tell_crashed(job.name, error, charge.trouble))
+        except BaseException as error:  # one job's bug must not end the others
+            if ends_all(error):
+                raise
+            self.crash(charge, error)
+            self._outages.walked(charge.job.name, down=False)
             return None
+        self._outages.walked(charge.job.name, down=ended.store_down)
         if ended.store_down and not self.stopping:
             self._outages.begin(charge.job, ended.error or "", self.group)
         return ended

@@ -32,6 +32,7 @@ class Watch:
         self._clock = clock
         self._sink = sink
         self._holder = holder
+        self.swept_at = clock.monotonic()  # when the sweep last went round
 
     async def sweep(self) -> None:
         """Every 30 s put each job where it belongs, say which tokens readers are losing, and notice clock leaps."""
@@ -56,6 +57,7 @@ class Watch:
             for name, names in away.items():
                 fields: dict[str, Field] = {"error": "store_away", "jobs": len(names), "names": tuple(names[:NAMED])}
                 self._sink.tell(Event(name=name, level=LEVELS[name], fields=fields))
+            self.swept_at = self._clock.monotonic()
 
     async def drift(self, every: timedelta) -> None:
         """Re-read every path once in `every`, spread evenly: foreign changes and deletions are found."""
@@ -70,13 +72,16 @@ class Watch:
     def _warn(self, charge: Charge, away: dict[EventName, list[str]]) -> None:
         """Tell once that readers hold less life than promised, and once that they hold a dead token.
 
-        While Vault is away this happens to all jobs alike: their names go to `away`, to be told in one line.
+        While Vault is away this happens to all jobs alike: their names go to `away`, to be told in one line. While
+        another daemon may be renewing it, what we remember is not what readers hold: the look at the lease's end is.
         """
         expires_at = charge.expires_at
         held = next((one for one in charge.held or () if one is not None and one.expires_at == expires_at), None)
         if held is None or expires_at is None or charge.warned == "expired":
             return
         now, promise = charge.now(self._clock), policy.promised(held, charge.job)
+        if charge.leased_until is not None and now < charge.leased_until:
+            return
         name: EventName = "expired" if now >= expires_at else "expiring"
         soon = promise is not None and expires_at - now < promise - GRACE and charge.warned != "expiring"
         if name == "expiring" and not soon:

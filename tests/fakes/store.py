@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from refresher.core.errors import StoreAmbiguousError, StoreConflictError, StoreRefusedError, StoreUnavailableError
@@ -26,7 +27,7 @@ class FakeStore:
     """KV v2, or v1 with `version=1`.
 
     Faults: `before` and `after` are called with the deed and its place, before anything happens and after it has;
-    what they raise is raised. `away`, `denied` and `lose_answers` are the common ones.
+    what they raise is raised. `away`, `denied` and `lose_answers` are the common ones. `age` is that of every secret.
     """
 
     def __init__(self, *, version: Literal[1, 2] = 2, mounts: tuple[str, ...] = ("secret",)) -> None:
@@ -35,6 +36,7 @@ class FakeStore:
         self.shelves: dict[tuple[str, str], Shelf] = {}
         self.calls: list[tuple[Deed, Location]] = []
         self.away = False
+        self.age = timedelta()
         self.denied: set[str] = set()
         self.lose_answers = 0
         self.before: Callable[[Deed, Location], None] = lambda _deed, _place: None
@@ -46,7 +48,8 @@ class FakeStore:
         self.after("read", place)
         if current is None:
             return Absent(version=self._number(shelf))
-        return Found(version=self._number(shelf), data=dict(current), metadata=dict(shelf.metadata))
+        metadata = dict(shelf.metadata)
+        return Found(version=self._number(shelf), data=dict(current), metadata=metadata, age=self.age)
 
     async def write(self, place: Location, data: Data, *, cas: int | None) -> Written:
         _check(data)
