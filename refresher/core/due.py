@@ -14,6 +14,8 @@ from typing import Final
 from refresher.core.job import Margin
 
 SHORTEST: Final = timedelta(seconds=6)  # below it no promise is made
+# What a rotation may take: a false refusal of 12 min, 1 min to the next try, 1 min for that (docs/adr/0008).
+SLACK: Final = timedelta(minutes=4)
 FLOOR: Final = timedelta(seconds=30)  # between two fetches that succeeded
 TOO_SHORT_PAUSE: Final = timedelta(seconds=2)  # between fetches of tokens shorter than SHORTEST, or unchanged ones
 STRANGER_LEAD: Final = timedelta(seconds=30)  # a token of unknown lifetime, put there by somebody else
@@ -43,7 +45,7 @@ def promised(lifetime: timedelta, margin: Margin | None) -> timedelta:
 def lead(lifetime: timedelta, margin: Margin | None, *, part: float) -> timedelta:
     """Return how long before expiry the token is due; `part` in [0, 1) is the job's derived share of the spread."""
     promise = promised(lifetime, margin)
-    slack = min(timedelta(seconds=30), lifetime / 12)
+    slack = min(SLACK, lifetime / 12)
     spread = min(promise, lifetime / 10) * part
     return promise + slack + spread
 

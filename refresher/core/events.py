@@ -21,6 +21,7 @@ EventName: TypeAlias = Literal[
     "reloaded",
     "reload_refused",
     "started",
+    "stalled",
     "stopped",
 ]
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]

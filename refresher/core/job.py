@@ -1,7 +1,7 @@
 """A job: one OAuth client at one provider, and all that jobs.toml can say of it, as frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -164,6 +164,7 @@ class Job:
     times: Times = NO_TIMES
     keep: tuple[str, ...] = ()
     adopt: bool = False
+    moved_from: str = ""
     destinations: tuple[Location, ...]
     state: Location
 
@@ -184,6 +185,12 @@ class Job:
         if shape.program is not None:
             named |= {f"secrets.{name}": reference for name, reference in shape.program.secrets}
         return {name: reference for name, reference in named.items() if reference is not None}
+
+    @property
+    def former(self) -> "Job":
+        """The job as it was before it was renamed: `moved_from` is its name, and in the path of its state record."""
+        path = self.state.path.removesuffix(self.name) + self.moved_from
+        return replace(self, name=self.moved_from, moved_from="", state=replace(self.state, path=path))
 
     @property
     def irreplaceable(self) -> bool:

@@ -5,7 +5,7 @@ Times are aware datetimes in UTC, spans are timedeltas; bare seconds exist only 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -137,12 +137,16 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A Vault secret that is there. `version` is `None` on KV v1; members keep their names."""
+    """A Vault secret that is there. `version` is `None` on KV v1; members keep their names.
+
+    `age`: how long this version stands there, by Vault's own clock; none where it does not say (KV v1).
+    """
 
     version: int | None
     data: Mapping[str, Secret]
     metadata: Mapping[str, str] = field(default_factory=dict)
     deletion_time: datetime | None = None
+    age: timedelta = field(default=timedelta(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

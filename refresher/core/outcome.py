@@ -1,6 +1,6 @@
 """How one walk of one job ended, and the events that tell of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -109,12 +109,17 @@ def tell_failed(
 
 def tell_crashed(job: str, error: BaseException, trouble: Trouble) -> Event:
     """Return the alert of a walk that raised what it should not: the type and the place, never the text."""
+    return replace(tell_broken(error, trouble.count), job=job)
+
+
+def tell_broken(error: BaseException, failures: int) -> Event:
+    """Return the alert of a part that raised what it should not, for the time `failures` in a row."""
     trace, where = error.__traceback__, ""
     while trace is not None:
         where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
         trace = trace.tb_next
-    fields: dict[str, Field] = {"error": "internal", "type": trouble.error, "where": where, "failures": trouble.count}
-    return Event(name="failing", level="error" if trouble.count == 1 else "debug", job=job, fields=fields)
+    fields: dict[str, Field] = {"error": "internal", "type": type(error).__name__, "where": where, "failures": failures}
+    return Event(name="failing", level="error" if failures == 1 else "debug", fields=fields)
 
 
 def deleted_early(job: str, place: Location, when: datetime) -> Event:

@@ -3,8 +3,8 @@
 Every value is text (Vault loses digits of large numbers). Times are whole seconds, rounded down.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -91,16 +91,20 @@ def owned(secret: Found | Absent, job: Job, instance: str) -> bool:
     """
     if isinstance(secret, Absent):
         return False
-    by_metadata = all(secret.metadata.get(name) == value for name, value in _marks(job, instance).items())
+    by_metadata = any(
+        all(secret.metadata.get(key) == value for key, value in marks.items()) for marks in _marks(job, instance)
+    )
     return by_metadata or _marked(secret.data, job, instance)
 
 
 def _marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
-    return all(data.get(name) == Secret(value) for name, value in _marks(job, instance).items())
+    return any(all(data.get(key) == Secret(value) for key, value in marks.items()) for marks in _marks(job, instance))
 
 
-def _marks(job: Job, instance: str) -> Mapping[str, str]:
-    return {"job": job.name, "managed_by": mark(instance)}
+def _marks(job: Job, instance: str) -> Iterator[Mapping[str, str]]:
+    """Yield the marks under the job's name, and under the one that it had before."""
+    for name in filter(None, (job.name, job.moved_from)):
+        yield {"job": name, "managed_by": mark(instance)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,8 @@ class StateRecord:
     """What refresher alone keeps of a job. `version` is its check-and-set value: 0 not written yet, None on KV v1.
 
     `generation` counts the refresh tokens. `spending`: a grant is being spent, by the daemon `holder`, under this
-    `nonce`, for the generation `following`.
+    `nonce`, for the generation `following`. `moved`: `to NAME` while it is moved to a job's new name, `from NAME` when
+    it has arrived there, until the next grant. `age`: how long it stands there, by Vault's clock.
     """
 
     version: int | None
@@ -119,6 +124,8 @@ class StateRecord:
     holder: str = ""
     nonce: str = ""
     following: int = 0
+    moved: str = ""
+    age: timedelta = field(default=timedelta(), compare=False)
 
     @property
     def highest(self) -> int:
@@ -134,16 +141,18 @@ def record_of(secret: Found | Absent) -> StateRecord:
     """Return the state record that stands in Vault; a member that can't be read counts as not there."""
     if isinstance(secret, Absent):
         return StateRecord(version=secret.version)
-    text = {name: secret.data.get(name, Secret("")).reveal() for name in ("phase", "holder", "nonce")}
+    text = {name: secret.data.get(name, Secret("")).reveal() for name in ("phase", "holder", "nonce", "moved")}
     return StateRecord(
         spending=text["phase"] == SPENDING,
         holder=text["holder"],
         nonce=text["nonce"],
+        moved=text["moved"],
         following=_number(secret.data.get("following")),
         version=secret.version,
         refresh_token=secret.data.get("refresh_token") or None,
         updated_at=unstamp(secret.data.get("updated_at", Secret("")).reveal()),
         generation=_number(secret.data.get("generation")),
+        age=secret.age,
     )
 
 
@@ -161,6 +170,8 @@ def record_data(record: StateRecord, job: Job, instance: str, now: datetime) -> 
     }
     if record.spending:
         plain["following"] = str(record.following)
+    if record.moved:
+        plain["moved"] = record.moved
     return {name: Secret(text) for name, text in plain.items()} | refresh_token
 
 

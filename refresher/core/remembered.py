@@ -4,8 +4,8 @@ No secret is in it: credentials and refresh tokens are there as keyed fingerprin
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from refresher.core.policy import Trouble
@@ -32,18 +32,21 @@ class Seen:
     def is_newer_than(self, record: StateRecord, fingerprint: str) -> bool:
         """Whether `record` is one from before, with another refresh token: Vault was restored from a snapshot.
 
-        What was written later, by a consent elsewhere, or by hand without a time, is not.
+        What was written later, by a consent elsewhere, or by hand without a time, is not. A record that is gone, or
+        that somebody wrote over without a refresh token, is: nobody meant to have none.
         """
+        if record.updated_at is None and record.refresh_token is None:
+            return bool(self.fingerprint)
         if record.generation >= self.generation or fingerprint == self.fingerprint:
             return False
-        return record.version == 0 if record.updated_at is None else record.updated_at <= self.updated_at
+        return record.updated_at is not None and record.updated_at <= self.updated_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
     """The provider's last word and the backoff of a job; `refused` is the fingerprint of a refused refresh token.
 
-    `told` is the nonce of the last intent that was told of as unknown.
+    `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job.
     """
 
     attempted: Attempted | None = None
@@ -54,6 +57,27 @@ class Remembered:
     unchanged: bool = False
     seen: Seen | None = None
     told: str = ""
+    places: tuple[str, ...] = ()
+
+    def earlier(self, by: timedelta) -> "Remembered":
+        """Return it by a clock that is set back `by` so much; what was told of Vault's own writes stays."""
+        if by <= timedelta():
+            return self
+        fetched_at = None if self.fetched_at is None else self.fetched_at - by
+        return replace(self, fetched_at=fetched_at, latch=_earlier(self.latch, by), trouble=_earlier(self.trouble, by))
+
+    def as_of(self, now: datetime) -> "Remembered":
+        """Return it as it was to be read at its last attempt, should the clock have been set back since."""
+        if self.attempted is None or self.attempted.at <= now:
+            return self
+        return replace(self.earlier(self.attempted.at - now), attempted=replace(self.attempted, at=now))
+
+
+def _earlier(trouble: Trouble | None, by: timedelta) -> Trouble | None:
+    if trouble is None:
+        return None
+    retry_at = None if trouble.retry_at is None else trouble.retry_at - by
+    return replace(trouble, since=trouble.since - by, retry_at=retry_at)
 
 
 def written(remembered: Remembered) -> str:
@@ -74,6 +98,7 @@ def read(text: str) -> Remembered | None:
             unchanged=members["unchanged"] is True,
             seen=_seen(members.get("seen")),
             told=_text(members.get("told", "")),
+            places=tuple(map(_text, members.get("places", ()))),
         )
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None

@@ -52,7 +52,8 @@ class Settings:
     """Everything that jobs.toml says. `clusters` has the default one under `""`.
 
     `state_dir` is `None` when the file names none: host/paths.py then finds it.
-    `warnings` are lines for people: allowed, but worth a look.
+    `includes`: how many files each pattern of `include` names. `warnings` are lines for people: allowed, but worth a
+    look.
     """
 
     file: Path
@@ -64,4 +65,5 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     drift_check: timedelta = timedelta(minutes=15)
     request_deadline: timedelta = timedelta(seconds=20)
+    includes: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

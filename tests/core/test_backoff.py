@@ -22,6 +22,7 @@ def after(rejected, *, before=None, left=None, grant="client_credentials", now=N
     )
 
 
+@pytest.mark.fault("F34")
 @given(
     st.integers(1, 10**6), st.floats(0, 1, exclude_max=True), st.integers(1, 3600).map(lambda s: timedelta(seconds=s))
 )
