@@ -23,7 +23,7 @@ from refresher.core.remembered import Seen
 from refresher.journal_key import Keys
 from refresher.ports import Clock, Journal, SecretStore, Sink
 
-LEASE: Final = timedelta(seconds=30)  # an intent that has not changed for so long is nobody's any more
+LEASE: Final = timedelta(seconds=30)  # longer than a request and the write after it: then an intent is nobody's
 TRIES: Final = 3  # of one write that others overtake
 
 
@@ -186,7 +186,7 @@ class Keeping:
 
     async def _write(self, charge: Charge, new: StateRecord) -> StateRecord:
         job, now = charge.job, self._clock.now().replace(microsecond=0)
-        new = replace(new, updated_at=now)
+        new = replace(new, updated_at=now, moved="")
         data = published.record_data(new, job, self._identity.instance, now)
         written = await self._stores[job.state.cluster].write(job.state, data, cas=new.version)
         return replace(new, version=written.version)
@@ -227,7 +227,7 @@ class Keeping:
         name, now = charge.job.name, charge.now(self._clock)
         if record.holder != self._identity.holder or (self._journal is not None and self._journal.busy(name)):
             if charge.watched is None or charge.watched[0] != record.nonce:
-                charge.watched = record.nonce, now
+                charge.watched = record.nonce, now - min(record.age, LEASE)
             charge.leased_until = charge.watched[1] + LEASE
             if now < charge.leased_until:
                 return

@@ -3,6 +3,7 @@
 Rules of this module:
 - An outage is of a set of clusters, all those of the job that met it: which of them it was, nobody knows.
 - A job waits while all clusters of an outage are among its own.
+- Vault is back when it has served a job, which goes first: a proof is also answered by a standby that lost its leader.
 - A Vault that answers and fails again within a minute is one outage: told once, and asked less and less often.
 """
 
@@ -26,12 +27,18 @@ Clusters: TypeAlias = frozenset[str]
 
 @dataclass(slots=True, kw_only=True)
 class _Outage:
-    """`error` is the last code; `over` the monotonic time of its end, None while it lasts."""
+    """`error` is the last code; `over` the monotonic time of its end, None while it lasts.
+
+    `first` is the job that goes first, `served` whether Vault served it.
+    """
 
     error: str
     since: datetime
     began: float
     jobs: set[str]
+    met_by: str
+    first: str = ""
+    served: asyncio.Future[bool] | None = None
     tries: int = 0
     alerted: bool = False
     over: float | None = None
@@ -46,7 +53,7 @@ class Outages:
         stores: Mapping[str, SecretStore],
         clock: Clock,
         sink: Sink,
-        wake: Callable[[Collection[str]], None],
+        wake: Callable[[Collection[str]], bool],
     ) -> None:
         self._stores = stores
         self._clock = clock
@@ -58,7 +65,7 @@ class Outages:
     def holds(self, job: Job) -> bool:
         """Whether `job` must wait for a cluster of its own; it is woken when that is back."""
         outage = self._of(job)
-        if outage is None:
+        if outage is None or outage.first == job.name:
             return False
         outage.jobs.add(job.name)
         return True
@@ -74,19 +81,27 @@ class Outages:
 
     def begin(self, job: Job, error: str, group: asyncio.TaskGroup) -> None:
         """Note that a cluster of `job` is away, and have a probe wait for it in `group`."""
-        if self.holds(job):
+        if (lasting := self._of(job)) is not None:
+            lasting.jobs.add(job.name)
             return
         places, now = _places(job), self._clock.monotonic()
         away = frozenset(places)
         outage = self._outages.get(away)
         if again := outage is not None and outage.over is not None and now - outage.over < ALERT.total_seconds():
-            outage.over, outage.jobs = None, {job.name}
+            outage.over, outage.jobs, outage.met_by = None, {job.name}, job.name
         else:
-            outage = _Outage(error=error, since=self._clock.now(), began=now, jobs={job.name})
+            outage = _Outage(error=error, since=self._clock.now(), began=now, jobs={job.name}, met_by=job.name)
             self._outages[away] = outage
         probe = group.create_task(self._probe(away, outage, places, again=again))
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
+
+    def walked(self, name: str, *, down: bool) -> None:
+        """Note whether Vault was down for the job of that name, whose walk or look has ended, or came to nothing."""
+        for outage in self._outages.values():
+            if outage.first == name and outage.served is not None:
+                outage.first = ""
+                outage.served.set_result(not down)
 
     def close(self) -> None:
         """End the probes."""
@@ -111,7 +126,8 @@ class Outages:
             except StoreUnavailableError as still:
                 outage.error = still.code
             else:
-                break
+                if await self._serves(outage):
+                    break
             if not outage.alerted and self._clock.monotonic() - outage.began >= ALERT.total_seconds():
                 outage.alerted = True
                 self._tell("store_failed", "error", away, outage, error=outage.error)
@@ -120,14 +136,23 @@ class Outages:
         self._tell("recovered", "debug" if again else "info", away, outage, jobs=len(outage.jobs), outage_s=lasted)
         self._wake(outage.jobs)
 
+    async def _serves(self, outage: _Outage) -> bool:
+        """Have the job that met the outage go first; return whether Vault served it, or it had nothing to ask."""
+        outage.first, outage.served = outage.met_by, asyncio.get_running_loop().create_future()
+        if self._wake((outage.met_by,)):
+            return await outage.served
+        outage.first = ""
+        return True
+
     async def _answers(self, place: Location) -> None:
         """Return once the cluster has answered; a refusal, or a bug, is the affair of the job that meets it."""
         try:
             await self._stores[place.cluster].prove(place)
         except StoreUnavailableError:
             raise
-        except (Exception, SystemExit):  # noqa: BLE001  # it must not end the daemon; the job's own walk tells of it
-            return
+        except BaseException as error:  # it must not end the daemon; the job's own walk tells of it
+            if ends_all(error):
+                raise
 
     def _tell(self, name: EventName, level: Level, away: Clusters, outage: _Outage, **more: Field) -> None:
         clusters = ", ".join(cluster or "default" for cluster in sorted(away))
@@ -146,3 +171,10 @@ def _place(reference: Reference) -> Location:
     """Return about where a secret stands: for a knock at its cluster's door, the first segment will do as mount."""
     mount, _, path = reference.target.partition("/")
     return Location(cluster=reference.cluster, mount=mount, path=path)
+
+
+def ends_all(error: BaseException) -> bool:
+    """Whether the loop ends us. Of BaseException all else is a bug: SystemExit, a panic, a cancellation of nobody's."""
+    task = asyncio.current_task()
+    cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    return cancelled or isinstance(error, GeneratorExit)

@@ -10,6 +10,7 @@ at VAULT_TOKEN, VAULT_ADDR and ~/.vault-token.
 """
 
 import json
+from dataclasses import replace
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -19,21 +20,23 @@ from refresher.core.model import HttpRequest
 from refresher.core.secret import Secret
 from refresher.core.settings import Cluster
 from refresher.ports import Http
-from refresher.vault.answers import Reply, read_reply
+from refresher.vault.answers import OPENBAO_BEHIND, Reply, read_reply
 
 
 class Adapter(HvacAdapter):  # type: ignore[misc]  # hvac has no types
     """Sends the requests of hvac's API classes to `cluster` with one token, or none.
 
-    `forward` asks that the active node answers, for a read that must see the last write.
+    `index` is what the node that answers must have seen. One that has not says so; OpenBao is then asked to forward the
+    request to its active node. HashiCorp's Vault takes that as a mistake unless an administrator allowed it: there the
+    answer is handed back, to be asked for again.
     """
 
-    def __init__(self, http: Http, cluster: Cluster, token: Secret | None = None, *, forward: bool = False) -> None:
+    def __init__(self, http: Http, cluster: Cluster, token: Secret | None = None, *, index: str = "") -> None:
         # The base class is not initialised: all that it would make is a session of `requests`.
         self._http = http
         self._cluster = cluster
         self._token = token
-        self._forward = forward
+        self._index = index
 
     async def request(self, method: str, url: str, **sent: Any) -> Reply:  # noqa: ANN401  # whatever hvac sends
         """Send one request; raise TransportError when there is no answer."""
@@ -44,7 +47,11 @@ class Adapter(HvacAdapter):  # type: ignore[misc]  # hvac has no types
             headers=self._headers(),
             body=json.dumps(sent["json"]).encode() if "json" in sent else b"",
         )
-        return read_reply(await self._http.send(request))
+        reply = read_reply(await self._http.send(request))
+        if self._index and reply.is_behind and reply.status == OPENBAO_BEHIND:
+            forwarded = replace(request, headers=(*request.headers, ("x-vault-inconsistent", "forward-active-node")))
+            reply = read_reply(await self._http.send(forwarded))
+        return reply
 
     async def login(self, url: str, use_token: bool = True, **kwargs: object) -> Reply:  # noqa: ARG002, FBT001, FBT002  # hvac's signature
         """Send a login; its token is the caller's to take."""
@@ -61,6 +68,6 @@ class Adapter(HvacAdapter):  # type: ignore[misc]  # hvac has no types
             headers.append(("x-vault-token", self._token.reveal()))
         if self._cluster.namespace:
             headers.append(("x-vault-namespace", self._cluster.namespace))
-        if self._forward:
-            headers.append(("x-vault-forward", "active-node"))
+        if self._index:
+            headers.append(("x-vault-index", self._index))
         return tuple(headers)

@@ -13,7 +13,8 @@ answered when each row was provoked.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -34,6 +35,10 @@ Lost: TypeAlias = StoreConflictError
 Refused: TypeAlias = StoreRefusedError
 
 MAX_RETRY_AFTER: Final = 3600.0  # seconds; a proxy can say anything
+LONGEST_DATE: Final = 64  # characters; the longest form of RFC 9110 section 5.6.7 has 33
+MAX_INDEX: Final = 4096  # characters
+BEHIND: Final = 412  # HTTP, as below
+OPENBAO_BEHIND: Final = 429
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -44,6 +49,13 @@ class Reply:
     status: int
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     retry_after: float | None = None
+    at: datetime | None = None  # when, by the clock of the node that answered
+    index: str = ""  # X-Vault-Index, opaque: what a node must have seen to know what this answer tells
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the node lacks the index that was asked for: 412 of HashiCorp's, 429 without a text of OpenBao's."""
+        return self.status == BEHIND or (self.status == OPENBAO_BEHIND and (self.body or _NOTHING).get("errors") == [])
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -93,7 +105,7 @@ ROWS: Final = (
     _row(500, "local node not active", Away, "standby", "there is no active node"),
     _row(range(300, 400), "", Refused, "redirect", "the address answers with a redirect; write the final address"),
     _row(400, "did not match the current version", Lost, "cas", "somebody wrote in between"),
-    _row(400, "upgrading from non-versioned", Away, "upgrading", "the mount is being upgraded to KV v2"),
+    _row(400, "from non-versioned to versioned", Away, "upgrading", "the mount is being upgraded to KV v2"),
     _row(400, "invalid role or secret id", Refused, "login", "role_id or secret_id is not valid"),
     _row(400, "high complexity", Refused, "too_large", "the secret has too many members"),
     _row((401, 407), "", Refused, "denied", "something before Vault asks for credentials of its own"),
@@ -104,7 +116,7 @@ ROWS: Final = (
     _row(404, "invalid path for a versioned", Lost, "mount_version", "the mount is KV v2 now"),
     _row(404, "", Refused, "mount", "no such path in Vault; look at address, namespace and mount"),
     _row(408, "", Unsure, "unavailable", "the request took too long"),
-    _row(412, "", Away, "index", "the node has not caught up yet"),
+    _row(BEHIND, "", Away, "index", "the node has not caught up yet"),
     _row(413, "", Refused, "too_large", "the secret is too large"),
     _row(429, "", Away, "quota", "too many requests"),
     _row(500, "value being too large", Refused, "too_large", "the secret is too large for the storage"),
@@ -119,10 +131,13 @@ ROWS: Final = (
 def read_reply(response: HttpResponse) -> Reply:
     """Read an HTTP response, whatever its bytes; `retry_after` in seconds, from a Retry-After that is a number."""
     waits = [int(text[:9]) for text in response.header("retry-after") if text.isascii() and text.isdecimal()]
+    indexes = [text for text in response.header("x-vault-index") if text.isascii() and text.isprintable()]
     return Reply(
         status=response.status,
         body=None if response.truncated else _json_object(response.body),
         retry_after=min(float(max(waits)), MAX_RETRY_AFTER) if waits else None,
+        at=_date(response.header("date")),
+        index=next((text for text in indexes if len(text) <= MAX_INDEX), ""),
     )
 
 
@@ -131,7 +146,8 @@ def classify(reply: Reply, what: str, *, write: bool) -> StoreError:
 
     What may or may not have been done matters to a write alone: a read that ends so is merely to be repeated.
     """
-    row = next(row for row in ROWS if reply.status in row.statuses and (not row.phrase or reply.says(row.phrase)))
+    status = BEHIND if reply.is_behind else reply.status
+    row = next(row for row in ROWS if status in row.statuses and (not row.phrase or reply.says(row.phrase)))
     kind = Away if row.kind is Unsure and not write else row.kind
     message = f"{what}: {row.message} (HTTP {reply.status})"
     return kind(row.code, message, status=reply.status, retry_after=reply.retry_after)
@@ -165,6 +181,7 @@ def read_found(reply: Reply, *, version: int) -> Found | Absent | None:
         data=_secrets(values),
         metadata={k: v for k, v in marks.items() if isinstance(v, str)} if isinstance(marks, dict) else {},
         deletion_time=_time(metadata.get("deletion_time")),
+        age=_age(_time(metadata.get("created_time")), reply.at),
     )
 
 
@@ -190,6 +207,20 @@ def _json_object(body: bytes) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _date(stated: tuple[str, ...]) -> datetime | None:
+    """Read a Date header (RFC 9110 section 6.6.1): whole seconds, rounded down."""
+    try:
+        moment = parsedate_to_datetime(stated[0][:LONGEST_DATE]) if stated else None
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment and moment.tzinfo else None
+
+
+def _age(since: datetime | None, at: datetime | None) -> timedelta:
+    """Return how long ago `since` was; none where the clocks of Vault's nodes do not agree on an order."""
+    return timedelta() if since is None or at is None else max(at - since, timedelta())
 
 
 def _version(holder: Mapping[str, Any]) -> int | None:

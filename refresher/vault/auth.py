@@ -89,6 +89,11 @@ class Login:
             self._lease = lease
             return lease.token
 
+    @property
+    def index(self) -> str:
+        """What a node must have seen to know the token of `token()`; `""`: nobody said."""
+        return self._lease.index if self._lease is not None else ""
+
     async def is_dead(self, token: Secret) -> bool:
         """Tell, after a 403, whether `token` is dead; if so, the next `token()` logs in again."""
         async with self._lock:
@@ -199,7 +204,7 @@ class Login:
     async def _look_up(self, token: Secret) -> Reply:
         """Ask what Vault knows of `token`; raise StoreUnavailableError when the answer tells nothing of it."""
         what = "look up the token"
-        reply = await self._ask(what, Token(self._adapter(token)).lookup_self)
+        reply = await self._ask(what, Token(self._adapter(token, index=self.index)).lookup_self)
         if reply.status not in {200, 403}:
             raise classify(reply, self._what(what), write=False)
         return reply
@@ -224,8 +229,8 @@ class Login:
             raise StoreRefusedError("login", message)
         return Secret(text)
 
-    def _adapter(self, token: Secret | None = None) -> Adapter:
-        return Adapter(self._http, self._cluster, token)
+    def _adapter(self, token: Secret | None = None, *, index: str = "") -> Adapter:
+        return Adapter(self._http, self._cluster, token, index=index)
 
     def _what(self, deed: str) -> str:
         return f"{deed} at {self._cluster.address}"

@@ -31,7 +31,7 @@ _HEALTH: Final[Mapping[int, Health]] = {
 def connect(cluster: Cluster, http: Http, clock: Clock, local: LocalReader) -> "Vault":
     """Make the client of `cluster`; nothing is sent until it is used. `local` reads what the login needs."""
     login = Login(http=http, cluster=cluster, clock=clock, local=local)
-    session = Session(http=http, cluster=cluster, login=login)
+    session = Session(http=http, cluster=cluster, login=login, clock=clock)
     mounts = Mounts(session, cluster.name)
     kv = KeyValue(session=session, mounts=mounts, clock=clock)
     return Vault(cluster=cluster, http=http, login=login, mounts=mounts, kv=kv)

@@ -68,7 +68,7 @@ class KeyValue:
         if isinstance(end, Written):
             return end
         if isinstance(end, StoreAmbiguousError) or end.code in {"cas", "readback"}:
-            return await self._settle(place, data, end)
+            return await self._settle(place, data, end, cas)
         raise end
 
     async def prove(self, place: Location) -> None:
@@ -77,15 +77,15 @@ class KeyValue:
         if await self._mounts.version(place.mount) == 1:
             await self._prove_v1(place, what)
             return
-        reply = await self._session.call(what, lambda to: _post(to, place, {}, IMPOSSIBLE_CAS))
+        reply = await self._session.call(what, lambda to: _post(to, place, {}, IMPOSSIBLE_CAS), place=place)
         end = self._failed(reply, place, what)
         if end.code != "cas":
             raise end
 
-    async def _read(self, place: Location, *, forward: bool = False) -> Found | Absent:
+    async def _read(self, place: Location) -> Found | Absent:
         what = f"read {place}"
         version = await self._mounts.version(place.mount)
-        reply = await self._session.call(what, lambda to: _get(to, place, version), forward=forward)
+        reply = await self._session.call(what, lambda to: _get(to, place, version), place=place)
         found = read_found(reply, version=version)
         if found is None:
             raise self._failed(reply, place, what)
@@ -108,7 +108,7 @@ class KeyValue:
     async def _attempt(self, place: Location, plain: Mapping[str, str], cas: int | None) -> Written | StoreError:
         what = f"write {place}"
         try:
-            reply = await self._session.call(what, lambda to: _post(to, place, plain, cas), write=True)
+            reply = await self._session.call(what, lambda to: _post(to, place, plain, cas), write=True, place=place)
         except StoreError as error:
             return error
         return self._end(reply, place, what, cas)
@@ -119,10 +119,15 @@ class KeyValue:
         written = read_written(reply) if cas is not None else None
         return written or self._failed(reply, place, what, write=True)
 
-    async def _settle(self, place: Location, data: Mapping[str, Secret], end: StoreError) -> Written:
+    async def _settle(self, place: Location, data: Mapping[str, Secret], end: StoreError, cas: int | None) -> Written:
         """Look whether what was written stands there, where that is the question; raise `end` when it does not."""
         try:
-            found = await self._read(place, forward=True)
+            found = await self._read(place)
+            for pause in PAUSES if end.code == "cas" else ():
+                if found.version != cas:
+                    break
+                await self._clock.sleep(timedelta(seconds=pause))  # it was said to be another: this node is behind
+                found = await self._read(place)
         except StoreError as error:
             raise StoreAmbiguousError(error.code, f"{end}; and then {error}", status=error.status) from None
         if isinstance(found, Found) and dict(found.data) == dict(data):

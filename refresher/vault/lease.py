@@ -24,6 +24,7 @@ class Lease:
     life: float | None
     ends: float | None
     renew_at: float | None
+    index: str = ""  # what a node must have seen to know the token
 
     def is_alive(self, now: float) -> bool:
         return self.ends is None or now < self.ends
@@ -46,7 +47,8 @@ def from_login(reply: Reply, asked: float) -> Lease | None:
     if reply.status != 200 or not isinstance(token, str) or not is_token(token):  # noqa: PLR2004  # HTTP
         return None
     renewable = auth.get("renewable") is True
-    return _lease(Secret(token), auth.get("lease_duration"), asked, ours=True, renewable=renewable)
+    lease = _lease(Secret(token), auth.get("lease_duration"), asked, ours=True, renewable=renewable)
+    return replace(lease, index=reply.index)
 
 
 def from_lookup(reply: Reply, token: Secret, asked: float) -> Lease:
@@ -65,7 +67,8 @@ def extended(lease: Lease, reply: Reply, asked: float) -> Lease | None:
     if reply.status != 200 or life is None:  # noqa: PLR2004  # HTTP
         return None
     capped = lease.life is not None and life < lease.life
-    return _lease(lease.token, granted, asked, ours=lease.ours, renewable=not capped)
+    renewed = _lease(lease.token, granted, asked, ours=lease.ours, renewable=not capped)
+    return replace(renewed, index=lease.index)
 
 
 def _lease(token: Secret, granted: object, asked: float, *, ours: bool, renewable: bool) -> Lease:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from refresher.core.errors import UnreadableReferenceError
 from refresher.core.model import HttpRequest, HttpResponse, Reference
@@ -50,6 +51,10 @@ def written(version: object = 1) -> HttpResponse:
 
 def standing(version: int, data: Mapping[str, object]) -> HttpResponse:
     return answer(200, {"data": {"data": data, "metadata": {"version": version}}})
+
+
+def indexed(response: HttpResponse, index: str) -> HttpResponse:
+    return replace(response, headers=(*response.headers, ("x-vault-index", index)))
 
 
 def header(request: HttpRequest, name: str) -> str | None:

@@ -1,7 +1,8 @@
 """Every answer of Vault that was seen, or is known, and what it means to a read and to a write."""
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -25,6 +26,7 @@ NO_NODE = {"errors": ["local node not active but active cluster node not found"]
 TOO_BIG = {"errors": ["put failed due to value being too large; got 156 bytes, max 1048576 bytes"]}
 NO_SPACE = {"errors": ['unable to store logs within log store, err: "write /x/raft.db: no space left on device"']}
 UPGRADING = {"errors": ["Upgrading from non-versioned to versioned data. This backend will be unavailable for ..."]}
+WAITING = {"errors": ["Waiting for the primary to upgrade from non-versioned to versioned data. This backend ..."]}
 COMPLEX = {"errors": ["refused JSON input due to high complexity: exceeded maximum number of strings"]}
 QUOTA = {"errors": ['request path "kv2/data/q": rate limit quota exceeded']}
 DENIED = {"errors": ["1 error occurred:\n\t* permission denied\n\n"]}
@@ -55,11 +57,12 @@ ROWS = {
     "v1 call on a v2 mount": (answer(404, OLD_MOUNT), LOST, LOST, "mount_version"),
     "v2 call on a v1 mount": (answer(204), LOST, LOST, "mount_version"),
     "upgrade running": (answer(400, UPGRADING), AWAY, AWAY, "upgrading"),
+    "upgrade running, on a standby": (answer(400, WAITING), AWAY, AWAY, "upgrading"),
     "no data wrapper": (answer(400, {"errors": ["no data provided"]}), REFUSED, REFUSED, "request"),
     "method not supported": (answer(405, {"errors": ["unsupported operation"]}), REFUSED, REFUSED, "request"),
     "namespace missing": (answer(404, {"errors": ["namespace not found"]}), REFUSED, REFUSED, "namespace"),
     "quota": (answer(429, QUOTA), AWAY, AWAY, "quota"),
-    "index not there yet, OpenBao": (answer(429, {"errors": []}), AWAY, AWAY, "quota"),
+    "index not there yet, OpenBao": (answer(429, {"errors": []}), AWAY, AWAY, "index"),
     "index not there yet, Vault": (answer(412, {"errors": []}), AWAY, AWAY, "index"),
     "body too large": (answer(413, {"errors": ["http: request body too large"]}), REFUSED, REFUSED, "too_large"),
     "value too large for raft": (answer(500, TOO_BIG), REFUSED, REFUSED, "too_large"),
@@ -143,6 +146,21 @@ def test_a_secret_of_v2():
         deletion_time=datetime(2026, 11, 22, 2, 32, 15, tzinfo=UTC),
     )
     assert read_found(read_reply(secret(custom_metadata=None)), version=2).metadata == {}
+
+
+@pytest.mark.parametrize(
+    ("created", "date", "seconds"),
+    [
+        ("2026-11-21T10:00:00.5Z", "Sat, 21 Nov 2026 10:00:30 GMT", 29.5),
+        ("2026-11-21T10:00:31Z", "Sat, 21 Nov 2026 10:00:30 GMT", 0),
+        ("2026-11-21T10:00:00Z", "soon", 0),
+        ("2026-11-21T10:00:00Z", "Sat, 21 Nov 2026 10:00:30", 0),
+        ("long ago", "Sat, 21 Nov 2026 10:00:30 GMT", 0),
+    ],
+)
+def test_how_long_a_secret_stands_there_is_told_by_vaults_clock_alone(created, date, seconds):
+    reply = read_reply(replace(secret(created_time=created), headers=(("date", date),)))
+    assert read_found(reply, version=2).age == timedelta(seconds=seconds)
 
 
 def test_absence_is_what_vault_says_is_absent():

@@ -155,6 +155,7 @@ async def test_a_login_that_fails_lets_the_old_token_live_on():
     assert await one.token() == "hvs.1"
 
 
+@pytest.mark.fault("F19")
 async def test_a_refused_login_is_not_tried_again_for_a_minute():
     one = Setup(BAD_SECRET_ID, BAD_SECRET_ID)
     first = await one.fails()
@@ -180,6 +181,7 @@ async def test_a_changed_credential_is_tried_at_once():
     assert await one.token() == "hvs.1"
 
 
+@pytest.mark.fault("F8")
 async def test_a_vault_that_is_away_is_asked_once_a_second():
     one = Setup(lost("connection refused", sent=False), answer(503, {"errors": ["Vault is sealed"]}), logged_in())
     errors = [await one.fails() for _ in range(5)]
@@ -201,7 +203,7 @@ async def test_a_vault_that_is_away_is_asked_once_a_second():
         (answer(200, {"auth": {"client_token": "CANARY\n"}}), StoreUnavailableError, "garbage"),
         (answer(200, b"<html>"), StoreUnavailableError, "garbage"),
         (answer(500, {"errors": ["internal error"]}), StoreUnavailableError, "unavailable"),
-        (answer(429, {"errors": []}, retry_after="7"), StoreUnavailableError, "quota"),
+        (answer(429, {"errors": ["quota"]}, retry_after="7"), StoreUnavailableError, "quota"),
         (TransportError("deadline", "no whole reply within 5 s", sent=True), StoreUnavailableError, "deadline"),
     ],
 )

@@ -22,6 +22,7 @@ from tests.vault.builders import (
     Local,
     a_cluster,
     header,
+    indexed,
     logged_in,
     looked_up,
     mounted,
@@ -41,6 +42,7 @@ DEAD = answer(403, {"errors": ["permission denied"]})
 NOTHING = answer(404, {"errors": []})
 SEALED = answer(503, {"errors": ["Vault is sealed"]})
 BROKEN = answer(500, {"errors": ["internal error"]})
+BEHIND = answer(429, {"errors": []}, retry_after="1")
 OLD_MOUNT = answer(404, {"warnings": ["Invalid path for a versioned K/V secrets engine."]})
 
 
@@ -85,8 +87,8 @@ async def test_a_write_carries_its_data_and_cas():
     (request,) = one.requests
     assert request.url == "https://vault.example.com:8200/v1/secret/data/tokens/crm"
     assert payload(request) == {"options": {"cas": 7}, "data": PLAIN}
-    sent = {name: header(request, name) for name in ("x-vault-token", "x-vault-namespace", "x-vault-forward")}
-    assert sent == {"x-vault-token": "hvs.CANARY", "x-vault-namespace": "ops", "x-vault-forward": None}
+    sent = {name: header(request, name) for name in ("x-vault-token", "x-vault-namespace", "x-vault-index")}
+    assert sent == {"x-vault-token": "hvs.CANARY", "x-vault-namespace": "ops", "x-vault-index": None}
     assert "CANARY" not in repr(request)
 
 
@@ -100,6 +102,7 @@ async def test_the_mount_is_asked_for_once():
     assert one.asked == [GET, POST, POST]
 
 
+@pytest.mark.fault("F12", "F13")
 @pytest.mark.parametrize(
     "unclear",
     [
@@ -123,12 +126,95 @@ async def test_an_ambiguous_end_is_repeated_identically(unclear):
     assert (first.url, first.body) == (second.url, second.body)
 
 
-async def test_a_mismatch_after_an_ambiguous_end_is_looked_at_on_the_active_node():
-    one = Client(BROKEN, CAS, standing(1, PLAIN))
+@pytest.mark.fault("F23")
+async def test_a_mismatch_after_an_ambiguous_end_is_looked_at_until_the_node_has_caught_up():
+    """The mismatch says that another version stands there: who still shows the old one is behind."""
+    one = Client(BROKEN, CAS, NOTHING, NOTHING, standing(1, PLAIN))
 
     assert await one.write() == Written(version=1)
-    assert one.asked == [POST, POST, GET]
-    assert [header(request, "x-vault-forward") for request in one.requests] == [None, None, "active-node"]
+    assert one.asked == [POST, POST, GET, GET, GET]
+
+
+async def test_a_node_that_never_catches_up_leaves_the_mismatch_a_conflict():
+    one = Client(CAS, *[standing(4, {"access_token": "old"})] * 3)
+
+    assert (await one.fails(cas=4)).code == "cas"
+    assert one.asked == [POST, GET, GET, GET]
+
+
+def indexes(requests: list[HttpRequest]) -> list[tuple[str | None, str | None]]:
+    return [(header(one, "x-vault-index"), header(one, "x-vault-inconsistent")) for one in requests]
+
+
+async def test_who_asks_about_a_place_sees_what_was_told_of_it_before():
+    one = Client(
+        indexed(written(1), "i-1"), indexed(standing(1, PLAIN), "i-2"), standing(1, PLAIN), written(1), CAS, written(2)
+    )
+    await one.write()
+    await one.vault.read(PLACE)
+    await one.vault.read(PLACE)
+    await one.vault.write(Location(mount="secret", path="tokens/erp"), OURS, cas=0)
+    await one.vault.prove(PLACE)
+    await one.write(cas=1)
+
+    assert [index for index, _ in indexes(one.requests)] == [None, "i-1", "i-2", None, "i-2", "i-2"]
+
+
+async def test_a_login_is_seen_by_whoever_is_asked_next():
+    http = ScriptedHttp(indexed(logged_in(), "i-login"), mounted(), NOTHING, indexed(written(1), "i-1"), NOTHING)
+    vault = connect(a_cluster(), http, VirtualClock(), Local())
+    await vault.read(PLACE)
+    await vault.write(PLACE, OURS, cas=0)
+    await vault.read(PLACE)
+
+    assert [index for index, _ in indexes(http.requests)] == [None, "i-login", "i-login", "i-login", "i-1"]
+
+
+async def test_a_standby_of_openbao_that_is_behind_is_asked_to_forward():
+    one = Client(indexed(written(1), "i-1"), BEHIND, standing(1, PLAIN), BEHIND, written(2))
+    await one.write()
+
+    assert (await one.vault.read(PLACE)).version == 1
+    assert (await one.write(cas=1)).version == 2
+
+    forward = "forward-active-node"
+    assert indexes(one.requests[1:]) == [("i-1", None), ("i-1", forward)] * 2
+    assert one.clock.monotonic() == 0
+
+
+async def test_a_standby_of_hashicorps_that_is_behind_is_asked_again_and_never_to_forward():
+    """There a request to forward is answered 400, unless an administrator allowed it."""
+    one = Client(indexed(written(1), "i-1"), answer(412, {"errors": []}), standing(1, PLAIN))
+    await one.write()
+
+    assert (await one.vault.read(PLACE)).version == 1
+    assert indexes(one.requests[1:]) == [("i-1", None)] * 2
+    assert one.clock.monotonic() == 0.25
+
+
+async def test_a_standby_that_stays_behind_is_away():
+    one = Client(indexed(written(1), "i-1"), *[answer(412, {"errors": []})] * 4)
+    await one.write()
+
+    error = await one.fails(cas=1)
+
+    assert (type(error), error.code) == (StoreUnavailableError, "index")
+
+
+@pytest.mark.parametrize("index", ["\u00e9", "a\tb", "x" * 4097])
+async def test_an_index_that_no_header_takes_is_not_sent_on(index):
+    one = Client(indexed(written(1), index), NOTHING)
+    await one.write()
+    await one.vault.read(PLACE)
+
+    assert indexes(one.requests) == [(None, None)] * 2
+
+
+async def test_a_quota_is_no_node_that_is_behind():
+    one = Client(indexed(written(1), "i-1"), answer(429, {"errors": ["rate limit quota exceeded"]}))
+    await one.write()
+
+    assert (await one.fails(cas=1)).code == "quota"
 
 
 async def test_a_mismatch_with_our_content_is_done_whenever_it_comes():

@@ -55,6 +55,7 @@ async def impatient() -> AsyncIterator[Listening]:
     await wire.aclose()
 
 
+@pytest.mark.fault("F8")
 async def test_a_sealed_vault_heals_without_a_login(openbao_raft, impatient):
     space = new_space(openbao_raft)
     vault = vault_of(space, impatient)
@@ -85,6 +86,7 @@ async def test_a_vault_that_was_restarted_takes_the_same_token(openbao_raft, imp
     assert impatient.paths.count(LOGIN) == 1
 
 
+@pytest.mark.fault("F13")
 async def test_a_write_to_a_frozen_vault_lands_once(openbao_raft, impatient):
     space = new_space(openbao_raft)
     vault = vault_of(space, impatient)
@@ -100,6 +102,7 @@ async def test_a_write_to_a_frozen_vault_lands_once(openbao_raft, impatient):
     assert (await vault.read(space.place("tokens/a"))).version == 1
 
 
+@pytest.mark.fault("F16")
 async def test_a_short_token_is_kept_alive_and_followed_by_another(openbao, wire):
     space = new_space(openbao, token_ttl="2s", token_max_ttl="4s")
     http = Listening(wire)
@@ -119,6 +122,7 @@ async def test_a_short_token_is_kept_alive_and_followed_by_another(openbao, wire
     assert "lookup-self" not in asked  # no request met a dead token
 
 
+@pytest.mark.fault("F17")
 async def test_a_revoked_token_is_replaced(openbao, space, wire):
     http = Listening(wire)
     vault = vault_of(space, http)
@@ -141,6 +145,7 @@ async def test_an_end_revokes_the_login(openbao, vault):
     )
 
 
+@pytest.mark.fault("F19")
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -175,6 +180,7 @@ async def test_a_given_token(openbao, space, wire):
     assert (type(bogus), bogus.code, bogus.status) == (StoreRefusedError, "login", 403)
 
 
+@pytest.mark.fault("F15")
 async def test_a_quota_tells_when_to_come_back(openbao, space, vault):
     place = space.place("tokens/a")
     await vault.read(place)
@@ -191,6 +197,7 @@ async def test_a_quota_tells_when_to_come_back(openbao, space, vault):
     assert 0 < error.retry_after <= 60
 
 
+@pytest.mark.fault("F21")
 async def test_a_mount_that_is_exchanged_for_v1_is_found_out(openbao, space, vault):
     place = space.place("tokens/a")
     await vault.write(place, TOKEN, cas=0)
@@ -206,6 +213,7 @@ async def test_a_mount_that_is_exchanged_for_v1_is_found_out(openbao, space, vau
     assert await vault.write(place, TOKEN, cas=None) == Written(version=None)
 
 
+@pytest.mark.fault("F21")
 async def test_a_mount_that_is_upgraded_to_v2_is_found_out(openbao, space_v1, wire):
     vault, place = vault_of(space_v1, wire), space_v1.place("tokens/a")
     await vault.write(place, TOKEN, cas=None)
