@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,24 @@ class Site:
         path.write_text(text)
         return f"file:{path}"
 
-    def add(self, name: str, provider: Provider, *, ttl: int | None = None, **more: Any) -> None:
+    def twin(self, name: str) -> "Site":
+        """Return another host with the same jobs: a folder, a state directory and a login of its own."""
+        folder = self.folder / name
+        folder.mkdir()
+        twin = Site(folder, self.bao, self.mount)
+        twin.jobs = self.jobs
+        self.canaries.planted |= twin.canaries.planted
+        twin.canaries, twin.outputs = self.canaries, self.outputs
+        return twin
+
+    def add(
+        self, name: str, provider: Provider, *, ttl: int | None = None, revokes_previous: bool = False, **more: Any
+    ) -> None:
         """Add a job with a client of its own at `provider`, whose tokens live `ttl` seconds."""
         client, secret = f"{name}-client", self.canaries.plant(f"{name} client secret", odd="+/= &%")
-        provider.add_client(client, secret=secret, ttl=ttl)
+        provider.add_client(client, secret=secret, ttl=ttl, revokes_previous=revokes_previous)
+        if revokes_previous:
+            more["revokes_previous"] = True
         job: dict[str, Any] = {
             "client_id": client,
             "client_secret": self.secret(name, secret),
@@ -89,7 +104,7 @@ class Site:
         tables = self.tables | {f'jobs."{name}"': table for name, table in self.jobs.items()}
         draft = self.config.with_suffix(".new")
         draft.touch(mode=0o600)
-        draft.write_text("".join(f"[{name}]\n{_lines(table)}\n" for name, table in tables.items()))
+        draft.write_text("".join(f"[{name}]\n{lines_of(table)}\n" for name, table in tables.items()))
         draft.rename(self.config)
 
     def run(self, *words: str, **how: Any) -> "subprocess.CompletedProcess[str]":
@@ -100,10 +115,10 @@ class Site:
         return done
 
     @contextmanager
-    def daemon(self) -> Iterator["Daemon"]:
-        """Start `refresher run` and see to it that it ends."""
+    def daemon(self, *program: str) -> Iterator["Daemon"]:
+        """Start `refresher run`, or a program that stands in for refresher, and see to it that it ends."""
         self.write()
-        daemon = Daemon(self)
+        daemon = Daemon(self, program or REFRESHER)
         try:
             yield daemon
         finally:
@@ -133,15 +148,31 @@ class Site:
         """Return how many versions were written to the job's path."""
         return self.bao.api("GET", f"{self.mount}/metadata/{self.jobs[job]['path']}")["data"]["current_version"]
 
+    def history(self, path: str) -> list[dict[str, str]]:
+        """Return the data of every version, the oldest first; as many as the mount keeps."""
+        known = self.bao.api("GET", f"{self.mount}/metadata/{path}")["data"]["versions"]
+        one = f"{self.mount}/data/{path}?version="
+        return [self.bao.api("GET", f"{one}{number}")["data"]["data"] for number in sorted(map(int, known))]
+
+    def written_at(self, job: str) -> list[float]:
+        """Return when each version was written to the job's path, in Unix seconds; as many as the mount keeps."""
+        known = self.bao.api("GET", f"{self.mount}/metadata/{self.jobs[job]['path']}")["data"]["versions"]
+        return sorted(datetime.fromisoformat(one["created_time"]).timestamp() for one in known.values())
+
+    @property
+    def holder(self) -> str:
+        """The id in its state directory."""
+        return json.loads((self.folder / "state" / "identity-default.json").read_text())["holder"]
+
 
 class Daemon:
     """A running `refresher run`, and what it has logged so far."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, program: tuple[str, ...] = REFRESHER) -> None:
         self.events: list[dict[str, Any]] = []
         self.text: list[str] = []
         self._new: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        command = [*REFRESHER, "run", "--config", str(site.config)]
+        command = [*program, "run", "--config", str(site.config)]
         self.process = subprocess.Popen(command, cwd=site.folder, stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -197,7 +228,8 @@ class Daemon:
         self.process.stderr.close()
 
 
-def _lines(table: Mapping[str, Any]) -> str:
+def lines_of(table: Mapping[str, Any]) -> str:
+    """Return the lines of a TOML table."""
     return "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
 
 

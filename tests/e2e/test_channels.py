@@ -88,6 +88,7 @@ def test_without_a_certificate_or_with_another_one_there_is_no_token(certified, 
     assert oidc_tls.stats().of(CLIENT).outcomes == {"401": 3, "200": 1}
 
 
+@pytest.mark.fault("F45")
 def test_a_server_that_is_not_trusted_gets_nothing(certified, oidc_tls):
     del certified.jobs["api"]["ca_file"]
 
@@ -124,6 +125,7 @@ def renew(site, authority, name):
         file.replace(site.jobs["api"][key])
 
 
+@pytest.mark.fault("F46")
 def test_a_renewed_certificate_is_used_without_a_restart(certified, oidc_tls):
     oidc_tls.add_client(CLIENT, auth="tls", subject="CN=refresher", ttl=6)
     with certified.daemon() as daemon:

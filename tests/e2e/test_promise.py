@@ -59,7 +59,7 @@ def twenty_jobs(site, provider_pool) -> list[Provider]:
 
 
 @pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=[pytest.mark.nightly, pytest.mark.timeout(700)])])
-def test_a_reader_of_twenty_jobs_never_finds_a_dead_token(site, provider_pool, seconds, capsys):
+def test_a_reader_of_twenty_jobs_never_finds_a_dead_token(site, provider_pool, seconds, measured):
     providers = twenty_jobs(site, provider_pool)
     with site.daemon() as daemon:
         for _ in site.jobs:
@@ -71,9 +71,10 @@ def test_a_reader_of_twenty_jobs_never_finds_a_dead_token(site, provider_pool, s
         assert daemon.stop() == 0
 
     rotations = len(daemon.lines("rotated"))
-    with capsys.disabled():
-        print(f"\n{reader.reads} reads of 20 paths in {seconds} s, {rotations} rotations: ", end="")
-        print(f"{len(reader.expired)} expired, {len(reader.malformed)} malformed")
+    measured(
+        f"{reader.reads} reads of 20 paths in {seconds} s, {rotations} rotations: "
+        f"{len(reader.expired)} expired, {len(reader.malformed)} malformed"
+    )
     assert reader.reads > 20 * seconds
     assert not reader.expired
     assert not reader.malformed
@@ -96,8 +97,8 @@ def test_a_restart_fetches_nothing_that_is_not_due_and_misses_nothing(site, sema
     with site.daemon() as daemon:
         daemon.wait_for("started", jobs=2)
         assert semansys.stats().total + smartdocumentor.stats().total == asked, "nothing was due"
-        line = daemon.wait_for("rotated", job="soon")
-        assert line["reason"] == "due"
+        # A kill between the telling and the journal's end has the same token written once more, which asks nobody.
+        line = daemon.wait_for("rotated", job="soon", reason="due")
         assert line["grant"] == "refresh_token", "the refresh token outlived the daemon"
         assert daemon.stop() == 0
     assert last["expires_at"]
@@ -105,8 +106,9 @@ def test_a_restart_fetches_nothing_that_is_not_due_and_misses_nothing(site, sema
     assert smartdocumentor.stats().total == 1
 
 
+@pytest.mark.fault("F7")
 @pytest.mark.timeout(180)
-def test_openbao_away_for_thirty_seconds_across_an_expiry(raft_site, semansys, smartdocumentor, capsys):
+def test_openbao_away_for_thirty_seconds_across_an_expiry(raft_site, semansys, smartdocumentor, measured):
     site = raft_site
     for number in range(6):
         site.add(f"job-{number}", (semansys, smartdocumentor)[number % 2], ttl=12 + number)
@@ -125,10 +127,7 @@ def test_openbao_away_for_thirty_seconds_across_an_expiry(raft_site, semansys, s
         healed = time.monotonic() - back
         assert daemon.stop() == 0
     story = [line for line in daemon.lines() if line["level"] != "debug" and line["event"] != "rotated"]
-    with capsys.disabled():
-        print(
-            f"\n30 s without OpenBao: healed {healed:.1f} s after, {during} provider requests, {len(story)} lines told"
-        )
+    measured(f"healed {healed:.1f} s after, {during} provider requests, {len(story)} lines told")
     assert healed < 30
     assert during <= 2 * len(site.jobs)
     assert semansys.stats().refresh_reused == 0
@@ -136,6 +135,7 @@ def test_openbao_away_for_thirty_seconds_across_an_expiry(raft_site, semansys, s
     assert [line["event"] for line in story if line["level"] != "info"].count("store_failed") == 1
 
 
+@pytest.mark.fault("F35")
 def test_one_wrong_secret_of_twenty_is_told_once_and_not_hammered(site, provider_pool):
     providers = twenty_jobs(site, provider_pool)
     bad = "job-01"
@@ -171,6 +171,7 @@ def test_a_mended_secret_opens_the_latch(site, smartdocumentor):
     assert json.loads(site.run("once", "--json").stdout)["outcome"] == "rotated"
 
 
+@pytest.mark.fault("F49")
 def test_a_second_daemon_on_the_same_jobs_does_no_harm(site, smartdocumentor):
     site.add("api", smartdocumentor, ttl=8)
     site.write()
@@ -191,6 +192,7 @@ def test_a_second_daemon_on_the_same_jobs_does_no_harm(site, smartdocumentor):
     assert not [line for line in one.lines() + other.lines() if line["level"] in ("warning", "error") and "job" in line]
 
 
+@pytest.mark.fault("F6")
 def test_twenty_sigterms_end_it_once(site, smartdocumentor):
     site.add("api", smartdocumentor)
     with site.daemon() as daemon:
@@ -204,6 +206,7 @@ def test_twenty_sigterms_end_it_once(site, smartdocumentor):
     assert not any("Traceback" in line for line in daemon.text)
 
 
+@pytest.mark.fault("F5")
 def test_a_daemon_asked_to_stop_finishes_the_rotation_under_way(site, semansys):
     site.add("api", semansys, ttl=3600)
     semansys.control(delay_ms=2000)
