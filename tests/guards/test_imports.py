@@ -18,7 +18,7 @@ BROKEN = {
     "The inner parts": ("sinks/log.py", "import refresher.charge"),
     "What decides is pure": ("providers/reply.py", "import logging"),
     "Only http.py knows httpx": ("vault/client.py", "import httpx"),
-    "Only http.py knows aiohttp": ("daemon.py", "import aiohttp"),
+    "Only http.py and its connector": ("daemon.py", "import aiohttp"),
     "Only vault/ knows hvac": ("demo/stage.py", "import hvac.exceptions"),
     "Only signing.py knows": ("providers/reply.py", "import joserfc"),
     "Only signing.py and": ("state/ledger.py", "import cryptography"),

@@ -42,6 +42,7 @@ async def play(line: Line, server: CorpusServer, wire: Wire) -> dict[str, object
     return line.shown(Played(line.raw, came).interpret())
 
 
+@pytest.mark.fault("F29", "F38", "F39", "F40", "F41", "F47")
 async def test_every_line_comes_out_as_recorded(server: CorpusServer):
     wire = Wire(deadline=timedelta(seconds=0.6), keepalive=timedelta())  # the server closes after each reply
     before = peak_memory(reset=True)

@@ -43,6 +43,7 @@ UNTRUSTED = {
 }
 
 
+@pytest.mark.fault("F45")
 @pytest.mark.parametrize("fault", UNTRUSTED)
 async def test_a_certificate_that_is_not_trusted_gets_no_request(wired, authority, fault):
     channel = None if fault == "unknown authority" else Channel(ca_file=authority.ca_file)
@@ -54,6 +55,7 @@ async def test_a_certificate_that_is_not_trusted_gets_no_request(wired, authorit
     assert (server.connections, server.requests) == (0, [])
 
 
+@pytest.mark.fault("F45")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # naming TLS 1.1 warns: it is what is tested
 async def test_tls_before_1_2_gets_no_request(wired, authority):
     context = authority.server()

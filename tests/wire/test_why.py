@@ -9,9 +9,10 @@ import aiohttp.http_exceptions
 import httpx
 import pytest
 
+from refresher.connector import ForbiddenAddressError
 from refresher.core.errors import TransportError
 from refresher.core.model import HttpRequest
-from refresher.http import WHY, ForbiddenAddressError, why_of
+from refresher.http import WHY, why_of
 
 TREES = (
     aiohttp.ClientError,

@@ -42,6 +42,7 @@ async def test_a_request_carries_what_it_was_given_and_no_more(wired):
     assert named == {"host", "authorization", "accept", "accept-encoding", "connection", "user-agent", "content-length"}
 
 
+@pytest.mark.fault("F24")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_no_redirect_is_followed(wired, status):
     async with peer() as other, peer(lambda _: reply(f"{status} There", b"", f"Location: {other.url()}")) as server:
@@ -76,6 +77,7 @@ async def test_nothing_of_the_environment_steers_it(wired, monkeypatch, tmp_path
     assert not (tmp_path / "keys").exists()
 
 
+@pytest.mark.fault("F40")
 @pytest.mark.parametrize(("size", "truncated"), [(100, False), (101, True), (100_000, True)])
 async def test_a_body_is_read_up_to_the_limit(wired, size, truncated):
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size)
@@ -85,6 +87,7 @@ async def test_a_body_is_read_up_to_the_limit(wired, size, truncated):
     assert (got.body, got.truncated) == (b"x" * 100, truncated)
 
 
+@pytest.mark.fault("F40")
 async def test_a_body_that_announces_too_much_is_not_read(wired):
     async with peer(lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n") as server:
         got = await wired(deadline=2, max_body=100).send(HttpRequest(url=server.url()))
@@ -111,6 +114,7 @@ async def test_without_keepalive_each_request_has_its_connection(wired):
     assert b"connection: close" in server.requests[0].lower()
 
 
+@pytest.mark.fault("F44")
 async def test_a_post_that_was_lost_is_not_sent_again(wired):
     async with peer(lambda server: OK if len(server.requests) == 1 else None) as server:
         wire = wired()
@@ -131,6 +135,7 @@ async def test_a_refused_connection_sent_nothing(wired):
     assert (caught.value.why, caught.value.sent) == ("connection refused", False)
 
 
+@pytest.mark.fault("F39")
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # large enough to fill every buffer
 async def test_the_deadline_spans_a_server_that_reads_nothing(wired):
     stopped = asyncio.Event()
