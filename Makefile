@@ -14,13 +14,15 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11
 PYTEST_ARGS ?=
 # Debian packages that the tests marked `host` need.
-HOST_PACKAGES := chromium chromium-driver
+HOST_PACKAGES := chromium chromium-driver systemd
 
 VENV := .venv
 PY := $(VENV)/bin/python
 # Twice quiet: pip then says nothing but errors, whatever warnings the settings of the machine cause.
 PIP_INSTALL = $(PY) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
+# Whole files are shared out to four processes: tests with servers wait most of the time.
+SHARED_OUT = -n 4 --dist loadfile --no-loadscope-reorder
 MODULES := tests/servers/node_modules/.package-lock.json
 HOST_LOG := $(VENV)/host-tests.log
 
@@ -32,7 +34,7 @@ demo: $(VENV)/.demo
 	@PYTHONDONTWRITEBYTECODE=1 exec $(VENV)/bin/refresher demo
 
 test: $(VENV)/.test $(MODULES)
-	$(PYTEST) -m "not host and not nightly"
+	$(PYTEST) $(SHARED_OUT) -m "not host and not nightly"
 
 test-fast: $(VENV)/.test
 	$(PYTEST) -m "not e2e and not host and not nightly"
