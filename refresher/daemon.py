@@ -2,14 +2,14 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import refresher
-from refresher import config
+from refresher import reload
 from refresher.channels import USUAL, Channels
 from refresher.charge import Identity
 from refresher.core.errors import (
@@ -24,17 +24,21 @@ from refresher.core.model import Channel
 from refresher.core.settings import Cluster, Settings
 from refresher.discovery import Discovery
 from refresher.endpoint import Endpoint
-from refresher.host import paths
+from refresher.heartbeat import Heartbeat
+from refresher.host import paths, signals
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
+from refresher.host.notify import Manager
 from refresher.host.program import Programs
 from refresher.ports import Scheduler, Sink
+from refresher.reload import Refusals
 from refresher.roster import Roster
 from refresher.rotation import Rotation
 from refresher.scheduler.cron import CronCalendar
 from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
 from refresher.state import journal, ledger
+from refresher.steady import Round, steady
 from refresher.vault import ReferenceReader, Vault, connect
 from refresher.verify import Verifier
 from refresher.watch import Watch
@@ -45,7 +49,6 @@ VAULT_DEADLINE: Final = timedelta(seconds=5)  # of one request; a whole write en
 VAULT_KEEPALIVE: Final = timedelta(seconds=300)
 PROVIDER_KEEPALIVE: Final = timedelta()  # a request for a token must not meet a connection that died meanwhile
 FIRST_LOGIN: Final = timedelta(seconds=2)
-FIXED: Final = ("state_dir", "limits", "log", "drift_check", "request_deadline")  # taken over at the next start alone
 
 
 class Parts:
@@ -84,8 +87,11 @@ class Parts:
         self.connect(settings.clusters)
 
     def connect(self, clusters: Mapping[str, Cluster]) -> tuple[str, ...]:
-        """Connect the clusters of the settings; return those that got a new connection: new ones, or changed tables."""
-        connected = []
+        """Connect the clusters of the settings; return those that got a new connection: new ones, or changed tables.
+
+        Raises ConfigError, and then all are as they were.
+        """
+        connected: dict[str, Vault] = {}
         for name, cluster in clusters.items():
             if name not in self.stores or self.stores[name].cluster != cluster:
                 try:
@@ -93,9 +99,9 @@ class Parts:
                 except UnreadableReferenceError as error:
                     table = f"clusters.{name}" if name else "vault"
                     raise ConfigError((Mistake(str(self.settings.file), table, "", str(error)),)) from None
-                self.stores[name] = connect(cluster, wire, self.clock, self._local)
-                self._stack.push_async_callback(self.stores[name].aclose)
-                connected.append(name)
+                connected[name] = connect(cluster, wire, self.clock, self._local)
+                self._stack.push_async_callback(connected[name].aclose)
+        self.stores |= connected
         return tuple(connected)
 
     def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL) -> Channels:
@@ -143,12 +149,18 @@ async def run(
     sinks: tuple[Sink, ...] = (),
     stop: asyncio.Event | None = None,
     started: Callable[[Roster, Parts], None] = lambda _roster, _parts: None,
+    last: bool = False,
 ) -> int:
-    """Run until SIGTERM or SIGINT (or `stop`), reload on SIGHUP; return the exit code."""
+    """Run until SIGTERM or SIGINT (or `stop`), reload on SIGHUP, by force on SIGUSR2; return the exit code.
+
+    `last`: the process ends with it, and hears no more signals from then on.
+    """
     stop = stop or asyncio.Event()
     async with build(settings, sinks=sinks or (LogSink(),)) as parts:
         daemon = Daemon(parts, stop)
-        with daemon.signals():
+        handlers = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set}
+        handlers |= {signal.SIGHUP: daemon.reload.set, signal.SIGUSR2: daemon.reload_by_force}
+        with signals.handled(handlers, last=last):
             return await daemon.run(started)
 
 
@@ -160,10 +172,17 @@ class Daemon:
 
         self._parts = parts
         self._stop = stop
-        self._reload = asyncio.Event()
+        self.reload = asyncio.Event()  # set: read jobs.toml again
+        self._forced = False
+        self._refusals = Refusals()
         self._bell = Bell(parts.clock)
         self._roster = parts.roster(self._bell)
         self._rounds: list[asyncio.Task[None]] = []
+        self._steady = partial(steady, clock=parts.clock, sink=parts.sink)
+        self._watch = Watch(self._roster, clock=parts.clock, sink=parts.sink, holder=parts.identity.holder)
+        self._heart = Heartbeat(
+            self._roster, self._watch, manager=Manager(parts.clock), clock=parts.clock, sink=parts.sink
+        )
 
     async def run(self, started: Callable[[Roster, Parts], None]) -> int:
         """Serve until told to stop."""
@@ -175,19 +194,22 @@ class Daemon:
                 await parts.login()
         except StoreRefusedError as error:
             self._tell("stopped", level="error", error=error.code, why=str(error))
+            self._heart.failed(f"Vault refuses the login: {error}")
             return EX_UNAVAILABLE
         except (StoreUnavailableError, TimeoutError):
             pass  # the walks meet it again, say so once, and wait for Vault
 
         def ready() -> None:
             self._tell("started", version=refresher.__version__, jobs=len(roster.charges))
+            self._heart.ready()
             started(roster, parts)
 
-        watch = Watch(roster, clock=parts.clock, sink=parts.sink, holder=parts.identity.holder)
         async with asyncio.TaskGroup() as group:
-            rounds = [watch.sweep(), watch.drift(parts.settings.drift_check), self._reloads(group)]
-            rounds += [store.keep() for store in parts.stores.values()]
-            self._rounds += [group.create_task(one) for one in rounds]
+            drift = partial(self._watch.drift, parts.settings.drift_check)
+            rounds: tuple[Round, ...] = (self._watch.sweep, drift, partial(self._reloads, group))
+            keeps = [store.keep for store in parts.stores.values()]
+            self._rounds += [group.create_task(self._steady(one)) for one in (*rounds, *keeps)]
+            self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
             await roster.serve(self._stop, ready)
             for task in self._rounds:
                 task.cancel()
@@ -195,56 +217,32 @@ class Daemon:
         self._tell("stopped", jobs=len(roster.charges))
         return EX_OK
 
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """Take SIGTERM and SIGINT as stop, SIGHUP as reload, for as long as the context lasts."""
-        loop = asyncio.get_running_loop()
-        handlers = {signal.SIGTERM: self._stop.set, signal.SIGINT: self._stop.set, signal.SIGHUP: self._reload.set}
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
-        try:
-            yield
-        finally:
-            for number in handlers:
-                loop.remove_signal_handler(number)
+    def reload_by_force(self) -> None:
+        """Read jobs.toml again, and take it over though much would be gone."""
+        self._forced = True
+        self.reload.set()
 
     async def _reloads(self, group: asyncio.TaskGroup) -> None:
         while True:
-            await self._reload.wait()
-            self._reload.clear()
-            await self._take_over(group)
+            await self.reload.wait()
+            self.reload.clear()
+            force, self._forced = self._forced, False
+            with self._heart.reloading():
+                await self._take_over(group, force=force)
 
-    async def _take_over(self, group: asyncio.TaskGroup) -> None:
+    async def _take_over(self, group: asyncio.TaskGroup, *, force: bool) -> None:
         """Read jobs.toml again; a mistake in it keeps the old jobs running, and says so."""
         parts, old = self._parts, self._parts.settings
         try:
-            new = await asyncio.to_thread(_reread, old)
+            new = await asyncio.to_thread(reload.read, old, force=force)
             connected = parts.connect(new.clusters)
         except ConfigError as error:
-            mistakes = tuple(str(mistake) for mistake in error.mistakes)
-            self._tell("reload_refused", level="error", mistakes=mistakes, jobs=len(old.jobs))
+            parts.sink.tell(self._refusals.refused(error, old))
             return
-        fixed = [name for name in FIXED if getattr(old, name) != getattr(new, name)]
-        parts.settings = replace(new, **{name: getattr(old, name) for name in FIXED})
-        self._rounds += [group.create_task(parts.stores[name].keep()) for name in connected]
+        parts.settings = reload.taken_over(old, new)
+        self._rounds += [group.create_task(self._steady(parts.stores[name].keep)) for name in connected]
         self._roster.update(new.jobs, moved=connected)
-        same = sum(1 for name, job in new.jobs.items() if old.jobs.get(name) == job)
-        self._tell(
-            "reloaded",
-            jobs=len(new.jobs),
-            added=len(new.jobs.keys() - old.jobs.keys()),
-            removed=len(old.jobs.keys() - new.jobs.keys()),
-            changed=len(new.jobs.keys() & old.jobs.keys()) - same,
-            needs_restart=tuple(fixed),
-        )
+        parts.sink.tell(reload.reloaded(old, new, refused=self._refusals.over()))
 
     def _tell(self, name: EventName, level: Level = "info", **fields: Field) -> None:
         self._parts.sink.tell(Event(name=name, level=level, fields=fields))
-
-
-def _reread(old: Settings) -> Settings:
-    """Read the file of `old` again. Raises ConfigError; another instance would keep other paths and state records."""
-    new = config.load(old.file)
-    if new.instance != old.instance:
-        raise ConfigError((Mistake(str(old.file), "instance", "name", "it changes at a restart alone"),))
-    return new

@@ -4,16 +4,12 @@ Rules of this module:
 - It is the only one that knows httpx (the interface) and aiohttp (the connection pool below it, whose cost stays
   flat however many hosts there are).
 - Nothing of the environment steers it: no proxy, no .netrc, no key log, no cookie kept, no redirect followed.
-- No connection goes to a link-local, multicast or unspecified address, whatever name led there: the address is
-  checked where the socket is made, after the name was resolved.
 - Bodies are handed on as they came, not decompressed: whoever judges them sets the limits.
 - Every foreign exception becomes a TransportError by one table. Its text never crosses over: it may quote a secret.
 """
 
 import asyncio
-import functools
 import http.cookiejar
-import ipaddress
 import socket
 import ssl
 from contextvars import ContextVar
@@ -22,12 +18,11 @@ from typing import Final
 
 import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 import refresher
 from refresher import tls
-from refresher.core.address import is_forbidden
+from refresher.connector import ForbiddenAddressError, connector
 from refresher.core.errors import TransportError
 from refresher.core.model import Channel, HttpRequest, HttpResponse
 
@@ -39,11 +34,6 @@ _HEADERS: Final = (
     ("accept", "application/json"),
     ("accept-encoding", "identity"),
 )
-_HEAD_END: Final = b"\r\n\r\n"
-
-
-class ForbiddenAddressError(OSError):
-    """A name led to an address that no request may go to."""
 
 
 # The first row that fits the exception, or what it was raised from, tells why; the last fits everything.
@@ -173,12 +163,8 @@ class Wire:
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_note_connection)
         trace.on_connection_reuseconn.append(_note_connection)
-        kept = {"keepalive_timeout": self._keepalive} if self._keepalive else {"force_close": True}
-        connector = aiohttp.TCPConnector(ssl=self._tls, limit=self._connections, socket_factory=_guarded_socket, **kept)
-        handler = functools.partial(_head_first, asyncio.get_running_loop())
-        connector._factory = handler  # noqa: SLF001  # aiohttp has no public way
         return aiohttp.ClientSession(
-            connector=connector,
+            connector=connector(self._tls, keepalive=self._keepalive, connections=self._connections),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("content-type",),
             timeout=aiohttp.ClientTimeout(),
@@ -196,32 +182,6 @@ def why_of(error: BaseException) -> str:
     if any("_ALERT_" in str(reason) for reason in reasons):  # OpenSSL's name for what the server said
         return REFUSED
     return next(why for kinds, why in WHY if any(isinstance(link, kinds) for link in chain))
-
-
-class _HeadFirst(ResponseHandler):
-    """Reads a reply's head before what follows it.
-
-    aiohttp's parser drops a whole reply when garbage follows it in the same segment; so the reply is there first.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        end = data.find(_HEAD_END) if data.startswith(b"HTTP/") else -1
-        while 0 <= end < len(data) - len(_HEAD_END):
-            super().data_received(data[: end + len(_HEAD_END)])
-            data = data[end + len(_HEAD_END) :]
-            end = data.find(_HEAD_END) if data.startswith(b"HTTP/") else -1
-        super().data_received(data)
-
-
-def _head_first(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
-    return _HeadFirst(loop)
-
-
-def _guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    family, kind, protocol, _, address = info
-    if is_forbidden(ipaddress.ip_address(address[0])):
-        raise ForbiddenAddressError
-    return socket.socket(family, kind, protocol)
 
 
 async def _note_connection(_session: object, _context: object, _params: object) -> None:

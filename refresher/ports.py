@@ -100,6 +100,9 @@ class Ledger(Protocol):
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep what a walk came to."""
 
+    def rename(self, before: str, job: str) -> None:
+        """Have `job` go on with what was kept of it under the name `before`."""
+
 
 class Journal(Protocol):
     """Keeps an answer from its arrival until Vault has it, encrypted. One walk at a time for each job."""

@@ -23,6 +23,7 @@ from refresher.endpoint import Endpoint
 from refresher.exchange import Asked, Exchange
 from refresher.keeping import Keeping
 from refresher.look import Look
+from refresher.moving import Moving
 from refresher.ports import Calendar, Clock, Journal, References, SecretStore, Sink
 from refresher.verify import Verifier
 
@@ -45,18 +46,22 @@ class Rotation:
         calendar: Calendar | None = None,
         journal: Journal | None = None,
     ) -> None:
-        self._keeping = Keeping(stores=stores, journal=journal, clock=clock, sink=sink, identity=identity)
+        self._keeping = keeping = Keeping(stores=stores, journal=journal, clock=clock, sink=sink, identity=identity)
         self._exchange = Exchange(
-            endpoint=endpoint,
-            keeping=self._keeping,
-            stores=stores,
-            references=references,
-            clock=clock,
-            identity=identity,
+            endpoint=endpoint, keeping=keeping, stores=stores, references=references, clock=clock, identity=identity
         )
         self._verifier = verifier
         self._endings = Endings(clock=clock, sink=sink, identity=identity)
         self._look = Look(stores=stores, clock=clock, sink=sink, identity=identity, calendar=calendar)
+        self._moving = Moving(
+            look=self._look,
+            keeping=self._keeping,
+            stores=stores,
+            journal=journal,
+            clock=clock,
+            identity=identity,
+            save=lambda former: self._saved(former, Walk(began=clock.monotonic())),
+        )
         self._stores = stores
         self._clock = clock
         self._identity = identity
@@ -100,12 +105,8 @@ class Rotation:
         return ended
 
     async def _observe(self, charge: Charge, walk: Walk) -> Outcome:
-        await self._look_at(charge)
+        await self._moving.look_at(charge)
         return self._endings.unrotated(charge, walk, self._decide(charge))
-
-    async def _look_at(self, charge: Charge) -> None:
-        await self._look.at(charge)
-        await self._keeping.recall(charge)
 
     async def _save(self, charge: Charge, walk: Walk) -> Outcome:
         """End as the walk before did where nothing that lives was left to write: readers are served as they were."""
@@ -116,7 +117,7 @@ class Rotation:
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
         if charge.held is None or (charge.job.irreplaceable and not charge.pending):
-            await self._look_at(charge)
+            await self._moving.look_at(charge)
         if (saved := await self._saved(charge, walk)) is not None:
             return saved
         await self._unlatch(charge)
@@ -127,7 +128,7 @@ class Rotation:
         try:
             asked = await self._exchange.ask(charge)
         except StoreConflictError:  # another daemon spends the grant, or has just done so
-            await self._look_at(charge)
+            await self._moving.look_at(charge)
             verdict = self._decide(charge)
             if isinstance(verdict, policy.Rotate):
                 raise
@@ -154,7 +155,7 @@ class Rotation:
     async def _saved(self, charge: Charge, walk: Walk) -> Outcome | None:
         """Keep and write what an earlier walk could not; None when nothing that lives is in hand."""
         if charge.held is None:
-            await self._look.at(charge)
+            await (self._moving.look_at(charge) if charge.unmoved else self._look.at(charge))
         walk.before = charge.versions
         await self._keep(charge, walk)
         token = charge.unwritten

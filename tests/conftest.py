@@ -7,7 +7,7 @@ import pytest
 from tests.guards import events
 from tests.guards.canaries import Canaries
 
-pytest_plugins = ("tests.servers.providers", "tests.servers.no_skips", "tests.servers.openbao")
+pytest_plugins = ("tests.servers.providers", "tests.servers.no_skips", "tests.servers.openbao", "tests.measured")
 
 
 @pytest.fixture
@@ -22,3 +22,9 @@ def _documented_events() -> Iterator[None]:
     with events.watched() as broken:
         yield
     assert not broken, f"docs/reference/events.md does not say so: {sorted(broken)}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what starts servers: it waits rather than works, and files are shared out in this order."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)

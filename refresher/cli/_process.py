@@ -5,15 +5,19 @@ from dataclasses import replace
 import typer
 
 from refresher.config.words import hint
+from refresher.core.events import Event
 from refresher.core.settings import Settings
 from refresher.host import log, process
+from refresher.sinks.log import LogSink
 
 
 def set_up(settings: Settings, *, quiet: bool = False) -> None:
     """Harden the process and send the log to standard error; `quiet`: a verb that only looks warns, no more."""
-    process.harden()
+    missing = process.harden()
     level = "warning" if quiet and settings.log.level == "info" else settings.log.level
     log.configure(replace(settings.log, level=level))
+    for line in missing:
+        LogSink().tell(Event(name="started", level="warning", fields={"warning": line}))
 
 
 def known_jobs(settings: Settings, names: list[str] | None) -> tuple[str, ...]:

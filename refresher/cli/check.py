@@ -29,6 +29,9 @@ def check(config: ConfigOption = None, live: LiveOption = False, as_json: JsonOp
         return os.EX_CONFIG
     failures: tuple[Mistake, ...] = ()
     if live:
+        from refresher.cli._process import set_up  # noqa: PLC0415  # the log, for --live alone
+
+        set_up(settings, quiet=True)
         from refresher.live import check_live  # noqa: PLC0415  # the daemon's parts, for --live alone
 
         failures = check_live(settings)

@@ -1,7 +1,6 @@
 """`refresher history`: every attempt that the ledger has, oldest first."""
 
 import json
-import sqlite3
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -16,6 +15,7 @@ from refresher.core.published import stamp
 from refresher.host import paths
 from refresher.host.clock import SystemClock
 from refresher.state import ledger
+from refresher.state.tables import Attempt, path_of
 
 JobArgument = Annotated[str | None, typer.Argument(metavar="[JOB]", help="Only this job; one that is gone counts too.")]
 SinceOption = Annotated[str | None, typer.Option("--since", metavar="SPAN", help="Only what is newer: 24h, 7d.")]
@@ -30,11 +30,11 @@ def history(
 ) -> int:
     settings = load_or_exit(find_config(config))
     start = None if since is None else SystemClock().now() - _span(since)
-    path = ledger.path_of(paths.state_dir(settings.state_dir), settings.instance)
+    path = path_of(paths.state_dir(settings.state_dir), settings.instance)
     try:
         for attempt in ledger.history(path, job=job, since=start):
             print(json.dumps(_stamped(attempt)) if as_json else _line(attempt))
-    except (sqlite3.Error, OSError) as error:
+    except ledger.FAILURES as error:
         raise RefresherError(f"{path}: the ledger can't be read ({type(error).__name__})") from None
     return 0
 
@@ -46,12 +46,12 @@ def _span(text: str) -> timedelta:
         raise typer.BadParameter(f"--since {problem}") from None
 
 
-def _stamped(attempt: ledger.Attempt) -> dict[str, object]:
+def _stamped(attempt: Attempt) -> dict[str, object]:
     members = asdict(attempt)
     return members | {name: None if members[name] is None else stamp(_moment(members[name])) for name in MOMENTS}
 
 
-def _line(attempt: ledger.Attempt) -> str:
+def _line(attempt: Attempt) -> str:
     line = (
         f"{_words.moment(_moment(attempt.at))}  {attempt.job}: {attempt.outcome.replace('_', ' ')} ({attempt.reason})"
     )

@@ -8,13 +8,12 @@ from refresher.host import log
 
 
 def run(config: ConfigOption = None) -> int:
-    from refresher import daemon  # noqa: PLC0415  # --help needs none of it
-
     settings = load_or_exit(find_config(config))
     set_up(settings)
+    from refresher import daemon  # noqa: PLC0415  # the wire is for a hardened process, and --help needs none of it
 
     async def main() -> int:
         log.watch(asyncio.get_running_loop())
-        return await daemon.run(settings)
+        return await daemon.run(settings, last=True)
 
     return asyncio.run(main())

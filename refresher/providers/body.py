@@ -17,6 +17,7 @@ from refresher.core.model import HttpResponse
 
 LIMIT: Final = 1 << 20  # bytes after decompression; golang.org/x/oauth2 reads no more either
 DEPTH: Final = 32  # of brackets; json recurses, and ends in RecursionError far below a hostile depth
+MOST: Final = 10_000  # brackets, or fields of a form; a token reply has a dozen, and each costs a microsecond and more
 _LONG_INTEGER: Final = 20  # digits; more than an int64 has
 
 _START: Final = re.compile(r"[ \t\r\n]*+(?:(\{)|[A-Za-z_][\w.-]*+=)", re.ASCII)
@@ -71,8 +72,8 @@ def parse(response: HttpResponse) -> Members:
         raise UnusableReplyError("body")
     try:
         if start.group(1) is None:
-            return _members(parse_qsl(text, keep_blank_values=True, errors="strict"))
-        if _too_deep(text):
+            return _members(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST))
+        if _too_much(text):
             raise UnusableReplyError("body")
         found: Members = _JSON.decode(text)
     except ValueError:
@@ -121,9 +122,10 @@ def _text(body: bytes, response: HttpResponse) -> str:
     raise UnusableReplyError("body")
 
 
-def _too_deep(text: str) -> bool:
-    if text.count("{") + text.count("[") <= DEPTH:
-        return False
+def _too_much(text: str) -> bool:
+    brackets = text.count("{") + text.count("[")
+    if not DEPTH < brackets <= MOST:
+        return brackets > MOST
     depth = 0
     for match in _BRACKETS.finditer(text):
         depth += _STEP.get(match.group(), 0)

@@ -40,7 +40,7 @@ class Journal:
     async def reserve(self, job: str) -> None:
         """Set a slot apart for `job`. StoreConflictError `busy`: another process has it; StoreRefusedError: no room."""
         try:
-            self._slots[job] = await asyncio.to_thread(self._reserve, job)
+            await asyncio.to_thread(self._reserve, job)
         except BlockingIOError:
             raise StoreConflictError("busy", f"{self._next(job)}: another process is rotating this job") from None
         except OSError as error:
@@ -101,7 +101,8 @@ class Journal:
             path.rename(path.with_name(f"{path.name}.aside-{secrets.token_hex(4)}"))
         return None
 
-    def _reserve(self, job: str) -> int:
+    def _reserve(self, job: str) -> None:
+        self._close(job)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         file = _open(self._next(job), os.O_RDWR | os.O_CREAT)
         try:
@@ -113,7 +114,7 @@ class Journal:
         except BaseException:
             os.close(file)
             raise
-        return file
+        self._slots[job] = file
 
     def _keep(self, job: str) -> None:
         self._next(job).rename(self._path(job, last=True))

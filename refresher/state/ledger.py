@@ -7,59 +7,28 @@ Rules of this module:
 - What can't be read is set aside and begun anew: the facts stand in Vault, only history and backoff are lost.
 """
 
-import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
-from dataclasses import astuple, dataclass
+from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
+from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from refresher.core import remembered
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import Remembered
+from refresher.state import tables
+from refresher.state.tables import Attempt, Item, path_of
 
-VERSION: Final = 1
-RETENTION: Final = timedelta(days=30)
-MOST: Final = 200_000  # attempts kept, some 20 MB
 PRUNE_EVERY: Final = 1000  # attempts
 BACKLOG: Final = 10_000  # attempts that wait for the disk; what comes on top is dropped and counted
 CLOSE_S: Final = 5.0
 QUIET: Final = frozenset({"fresh", "halted"})
-SCHEMA: Final = """
-CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY, job TEXT NOT NULL, at REAL NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
-    error TEXT, http_status INTEGER, retry_after INTEGER, expires_at REAL, version INTEGER, path TEXT NOT NULL,
-    duration_ms INTEGER NOT NULL
-);
-CREATE INDEX attempts_by_job ON attempts (job, at);
-CREATE INDEX attempts_by_time ON attempts (at);
-CREATE TABLE jobs (job TEXT PRIMARY KEY, remembered TEXT NOT NULL) WITHOUT ROWID;
-"""
-CREATE: Final = f"PRAGMA journal_mode = WAL; BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One row of the history; the moments are seconds since the epoch."""
-
-    job: str
-    at: float
-    outcome: str
-    reason: str
-    error: str | None
-    http_status: int | None
-    retry_after: int | None
-    expires_at: float | None
-    version: int | None
-    path: str
-    duration_ms: int
-
-
-_Item: TypeAlias = tuple[str, Attempt | None, str]  # a job, its attempt, and what is remembered of it from now on
+COLUMNS: Final = ", ".join(field.name for field in fields(Attempt))
+FAILURES: Final = (sqlite3.Error, OSError, ValueError)
 
 
 class Ledger:
@@ -69,7 +38,7 @@ class Ledger:
         self.warning = ""
         self.dropped = 0
         self._path = path_of(directory, instance)
-        self._items: queue.Queue[_Item | None] = queue.Queue(BACKLOG)
+        self._items: queue.Queue[Item | None] = queue.Queue(BACKLOG)
         self._known = self._open()
         self._writer = threading.Thread(target=self._write_all, name="ledger", daemon=True)
         self._writer.start()
@@ -82,10 +51,11 @@ class Ledger:
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep what a walk came to; returns at once. One that attempted nothing makes no history."""
         attempt = None if ended.outcome in QUIET else _attempt(ended, at)
-        try:
-            self._items.put_nowait((ended.job, attempt, remembered.written(kept)))
-        except queue.Full:
-            self.dropped += 1
+        self._put((ended.job, attempt, remembered.written(kept)))
+
+    def rename(self, before: str, job: str) -> None:
+        """Have `job` go on with what was kept of it under the name `before`; returns at once."""
+        self._put((job, before, ""))
 
     def close(self) -> None:
         """Write what is left, for a few seconds at most."""
@@ -93,32 +63,45 @@ class Ledger:
             self._items.put(None, timeout=CLOSE_S)
         self._writer.join(CLOSE_S)
 
+    def _put(self, item: Item) -> None:
+        try:
+            self._items.put_nowait(item)
+        except queue.Full:
+            self.dropped += 1
+
     def _open(self) -> dict[str, str]:
         for _ in range(2):
             try:
-                with closing(_connect(self._path)) as database:
-                    return _jobs(database)
-            except (sqlite3.Error, OSError, ValueError, UnicodeError) as error:
-                self.warning = f"{self._path}: {type(error).__name__}; history and backoff begin anew"
-                _set_aside(self._path)
+                with closing(tables.connect(self._path)) as database:
+                    return tables.jobs(database)
+            except FAILURES as error:
+                if not tables.is_spoiled(error):
+                    self.warning = f"{self._path}: {_said(error)}; history and backoff are not kept for now"
+                    break
+                self.warning = f"{self._path}: {_said(error)}; history and backoff begin anew"
+                tables.set_aside(self._path)
         return {}
 
     def _write_all(self) -> None:
         count = 0
         while (batch := self._batch()) is not None:
             try:
-                with closing(_connect(self._path)) as database, database:
-                    _insert(database, batch)
+                with closing(tables.connect(self._path)) as database, database:
+                    tables.insert(database, batch)
                     count += len(batch)
                     if count >= PRUNE_EVERY:
                         count = 0
-                        _prune(database)
-            except (sqlite3.Error, OSError, ValueError):
+                        tables.prune(database)
+            except FAILURES as error:
+                self.dropped += len(batch)
+                if tables.is_spoiled(error):  # the next batch begins anew
+                    tables.set_aside(self._path)
+            except Exception:  # noqa: BLE001  # a bug: the thread goes on
                 self.dropped += len(batch)
 
-    def _batch(self) -> list[_Item] | None:
+    def _batch(self) -> list[Item] | None:
         """Wait for an attempt and return it with all that came meanwhile; None at the end."""
-        batch: list[_Item] = []
+        batch: list[Item] = []
         item = self._items.get()
         while item is not None:
             batch.append(item)
@@ -131,22 +114,14 @@ class Ledger:
         return batch or None
 
 
-def path_of(directory: Path, instance: str) -> Path:
-    """Return the ledger's file."""
-    return directory / f"ledger-{instance}.sqlite3"
-
-
 class Reader:
     """ports.Ledger for those who only look: it recalls and keeps nothing. A file that can't be read recalls nothing."""
 
     def __init__(self, directory: Path, instance: str) -> None:
         self.warning = ""
         self._known: dict[str, str] = {}
-        with (
-            suppress(sqlite3.Error, OSError, ValueError),
-            closing(_read_only(path_of(directory, instance))) as database,
-        ):
-            self._known = _jobs(database)
+        with suppress(*FAILURES), closing(tables.read_only(path_of(directory, instance))) as database:
+            self._known = tables.jobs(database)
 
     def recall(self, job: str) -> Remembered | None:
         """Return what a daemon or a pass kept of `job`."""
@@ -156,70 +131,36 @@ class Reader:
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep nothing."""
 
+    def rename(self, before: str, job: str) -> None:
+        """Rename nothing."""
+
     def close(self) -> None:
         """Nothing is open."""
 
 
 def history(path: Path, *, job: str | None, since: datetime | None) -> Iterator[Attempt]:
-    """Yield the attempts of `path`, oldest first. Raises sqlite3.Error and OSError."""
+    """Yield the attempts of `path`, oldest first. Raises sqlite3.Error, OSError and ValueError."""
     if not path.exists():
         return
-    with closing(_read_only(path)) as database:
+    with closing(tables.read_only(path)) as database:
         rows = database.execute(
-            "SELECT job, at, outcome, reason, error, http_status, retry_after, expires_at, version, path, duration_ms "
-            "FROM attempts WHERE (:job IS NULL OR job = :job) AND at >= :since ORDER BY at, id",
+            f"SELECT {COLUMNS} FROM attempts "  # noqa: S608  # names of our own
+            "WHERE (:job IS NULL OR job = :job) AND at >= :since ORDER BY at, id",
             {"job": job, "since": since.timestamp() if since is not None else 0},
         )
         yield from (Attempt(**dict(zip(Attempt.__slots__, row, strict=True))) for row in rows)
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
+def gone(path: Path, jobs: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the Vault paths of each job that is none of `jobs` and was tried within the retention, by its name."""
+    with suppress(*FAILURES), closing(tables.read_only(path)) as database:
+        kept = {job: remembered.read(text) for job, text in tables.left(database).items() if job not in jobs}
+        return {job: one.places for job, one in sorted(kept.items()) if one is not None and one.places}
+    return {}
 
 
-def _jobs(database: sqlite3.Connection) -> dict[str, str]:
-    rows = database.execute("SELECT job, remembered FROM jobs")
-    return {job: kept for job, kept in rows if isinstance(job, str) and isinstance(kept, str)}
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    os.close(file)
-    with ExitStack() as stack:
-        database = stack.enter_context(closing(sqlite3.connect(path, timeout=2)))
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            database.executescript(CREATE)
-        elif version != VERSION:
-            raise ValueError(f"version {version}")
-        database.execute("PRAGMA synchronous = NORMAL")
-        stack.pop_all()  # whoever asked for it closes it
-        return database
-
-
-def _insert(database: sqlite3.Connection, batch: list[_Item]) -> None:
-    attempts = [astuple(attempt) for _, attempt, _ in batch if attempt is not None]
-    marks = ", ".join("?" * len(Attempt.__slots__))
-    names = ", ".join(Attempt.__slots__)
-    database.executemany(f"INSERT INTO attempts ({names}) VALUES ({marks})", attempts)  # noqa: S608  # names of our own
-    database.executemany(
-        "INSERT OR REPLACE INTO jobs (job, remembered) VALUES (?, ?)", [(job, kept) for job, _, kept in batch]
-    )
-
-
-def _prune(database: sqlite3.Connection) -> None:
-    (newest,) = database.execute("SELECT max(at) FROM attempts").fetchone()
-    database.execute("DELETE FROM attempts WHERE at < ?", (newest - RETENTION.total_seconds(),))
-    database.execute("DELETE FROM attempts WHERE id <= (SELECT max(id) FROM attempts) - ?", (MOST,))
-
-
-def _set_aside(path: Path) -> None:
-    """Move a file that can't be read out of the way; the last one set aside is kept."""
-    with suppress(OSError):
-        path.rename(path.with_suffix(".unreadable"))
-    for name in ("-wal", "-shm"):
-        with suppress(OSError):
-            path.with_name(path.name + name).unlink()
+def _said(error: Exception) -> str:
+    return type(error).__name__
 
 
 def _attempt(ended: Outcome, at: datetime) -> Attempt:

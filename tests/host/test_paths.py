@@ -157,6 +157,7 @@ def test_a_corrupt_file_is_set_aside(tmp_path: Path, content: str) -> None:
         assert (tmp_path / f"{FILE}.aside-{turn}").read_text() == content
 
 
+@pytest.mark.fault("F57")
 @given(position=st.integers(0, len(CONTENT) - 1), flip=st.integers(1, 255))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_flipped_bit_stops_a_start(tmp_path: Path, position: int, flip: int) -> None:

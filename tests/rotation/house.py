@@ -9,6 +9,7 @@ from refresher.core.errors import StoreUnavailableError
 from refresher.core.job import Job
 from refresher.core.model import Location
 from refresher.core.settings import Limits
+from refresher.ports import Ledger
 from refresher.roster import Roster
 from refresher.rotation import Rotation
 from refresher.watch import Watch
@@ -68,8 +69,10 @@ class House:
         self.scheduler = FakeScheduler(self.clock)
         self.sink = Memory()
         self.journal = FakeJournal()
+        self.ledger: Ledger | None = None
         self.references = FakeReferences(TEXTS)
         self.stores = {"": self.store}
+        self.ledger = None
         self.limits = limits or Limits()
         self.drift = drift
         self.jobs = {one.name: one for one in jobs}
@@ -106,6 +109,7 @@ class House:
             sink=self.sink,
             identity=IDENTITY,
             limits=self.limits,
+            ledger=self.ledger,
         )
         self.watch = Watch(self.roster, clock=self.clock, sink=self.sink, holder=IDENTITY.holder)
         return self.roster
@@ -116,14 +120,32 @@ class House:
         self.build()
         async with asyncio.TaskGroup() as group:
             rounds = [self.watch.sweep(), self.watch.drift(self.drift)] if sweeps else []
-            tasks = [group.create_task(one) for one in rounds]
+            self.rounds = [group.create_task(one) for one in rounds]
             self.serve = group.create_task(self.roster.serve(self.stop, self.ready.set))
             await settle()
             yield self
             self.stop.set()
             await self.finished(timedelta(days=1))
-            for task in tasks:
+            for task in self.rounds:
                 task.cancel()
+
+    def heir(self) -> "House":
+        """Return another process over the same world, not begun yet."""
+        heir = House(*self.jobs.values(), limits=self.limits, drift=self.drift)
+        heir.clock, heir.store, heir.stores, heir.provider = self.clock, self.store, self.stores, self.provider
+        heir.http, heir.references, heir.journal, heir.ledger = self.http, self.references, self.journal, self.ledger
+        heir.scheduler, heir.written, heir.expired_seconds = (
+            FakeScheduler(self.clock),
+            self.written,
+            self.expired_seconds,
+        )
+        heir.store.after = heir._note
+        return heir
+
+    @property
+    def tasks(self) -> tuple[asyncio.Task[None], ...]:
+        """All that `serving` runs."""
+        return (self.serve, *self.rounds)
 
     async def finished(self, within: timedelta) -> None:
         """Let time pass until `serve` has returned."""
@@ -170,6 +192,8 @@ class House:
         if self.stop.is_set():
             return
         for name, charge in self.roster.charges.items():
+            if charge.job.moved_from in self.roster.charges:
+                continue  # it waits for its old name to be done
             if name in self.roster._walks or self.roster._outages.waits(name):
                 continue
             now = charge.now(self.clock)

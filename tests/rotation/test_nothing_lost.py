@@ -1,5 +1,7 @@
 """What is spent is not lost: a kill at every step of a walk, a second daemon, a Vault that went back."""
 
+from datetime import timedelta
+
 import pytest
 
 from refresher.charge import Charge
@@ -73,6 +75,7 @@ class Scene(Stage):
         return newest is None or newest == record or (entry is not None and f'"{newest}"' in entry[0])
 
 
+@pytest.mark.fault("F1", "F2", "F3", "F4")
 @pytest.mark.parametrize("job", [refreshing(client_auth="post"), refresh_only(client_auth="post")], ids=["pw", "rt"])
 async def test_a_kill_at_every_step(job):
     steps, killed, unsure, unkept = 0, True, 0, 0
@@ -152,6 +155,7 @@ async def test_a_refusal_takes_the_intent_back():
     assert stage.sink.named("grant_unknown") == []
 
 
+@pytest.mark.fault("F50")
 async def test_another_daemons_intent_is_waited_for_and_taken_over_after_the_lease():
     stage = spending(refreshing(), THEIRS, token(2, refresh_token="RT-2"))
     await stage.rotate()
@@ -162,6 +166,20 @@ async def test_another_daemons_intent_is_waited_for_and_taken_over_after_the_lea
     assert stage.sink.named("grant_unknown") == []
     assert (await stage.later(seconds=2)).outcome == "rotated"
     assert len(stage.sink.named("grant_unknown")) == 1
+
+
+@pytest.mark.fault("F51")
+@pytest.mark.parametrize(("age", "waits"), [(0, 30), (12, 18), (30, 0), (3600, 0)])
+async def test_the_lease_runs_from_when_the_intent_came_to_vault(age, waits):
+    stage = spending(refreshing(), THEIRS, token(2, refresh_token="RT-2"))
+    await stage.rotate()
+    stage.spent()
+    stage.store.delete(PLACE)
+    stage.store.age = timedelta(seconds=age)
+    if waits:
+        assert (await stage.rotate()).reason == "leased"
+        assert (await stage.later(seconds=waits - 1)).reason == "leased"
+    assert (await stage.later(seconds=min(waits, 1))).outcome == "rotated"
 
 
 async def test_who_was_overtaken_while_frozen_writes_nothing():
@@ -205,6 +223,30 @@ async def test_after_a_restore_the_newest_pair_comes_from_the_journal():
     assert told.fields["error"] == "restored"
 
 
+@pytest.mark.parametrize("wreck", [{"generation": "9"}, {}, None], ids=["overwritten", "emptied", "deleted"])
+async def test_a_state_record_that_somebody_wrecks_is_mended_from_the_journal(wreck):
+    stage = Stage(*(token(n, refresh_token=f"RT-{n}") for n in (1, 2, 3)), job=refresh_only())
+    for _ in range(2):
+        await stage.later(minutes=50)
+    stage.store.delete(STATE) if wreck is None else stage.store.put(STATE, wreck)
+
+    await stage.later(minutes=50)
+    await stage.rotate()
+
+    assert stage.grants() == ["RT-seed", "RT-1", "RT-2"]
+    assert stage.stands(STATE)["refresh_token"] == "RT-3"
+    assert [one.fields["error"] for one in stage.sink.named("foreign_change")] == ["restored"]
+
+
+async def test_a_refresh_token_that_somebody_puts_there_by_hand_is_taken():
+    stage = Stage(*(token(n, refresh_token=f"RT-{n}") for n in (1, 2)), job=refresh_only())
+    await stage.rotate()
+    stage.store.put(STATE, {"refresh_token": "by hand"})
+    await stage.later(minutes=50)
+    assert stage.grants() == ["RT-seed", "by hand"]
+    assert not stage.sink.named("foreign_change")
+
+
 @pytest.mark.parametrize(("job", "then"), [(refreshing(), ["password"]), (refresh_only(refresh_token=None), [])])
 async def test_without_the_journal_a_spent_token_is_still_not_sent(job, then):
     stage = await went_back(refreshing(), token(4, refresh_token="RT-4"))
@@ -215,6 +257,7 @@ async def test_without_the_journal_a_spent_token_is_still_not_sent(job, then):
     assert stage.grants()[3:] == then
 
 
+@pytest.mark.fault("F55")
 async def test_a_disk_that_is_full_is_told_once_and_stops_nobody():
     stage = spending(refreshing(), MINE, token(2, refresh_token="RT-2"))
     stage.journal.full = True

@@ -24,6 +24,7 @@ def loud(house: House) -> list[tuple[str, str, str]]:
     ]
 
 
+@pytest.mark.fault("F7")
 @pytest.mark.parametrize("kinds", ["replaceable", "irreplaceable"])
 async def test_an_hour_without_vault(kinds):
     jobs = (
@@ -121,6 +122,7 @@ async def test_an_answer_of_any_kind_ends_an_outage():
         assert ("store_failed", "error", "job-0") in loud(house)
 
 
+@pytest.mark.fault("F9")
 async def test_a_fail_over_needs_nobody():
     house = House(*many(4), lifetime=60)
     async with house.serving():
@@ -132,6 +134,7 @@ async def test_a_fail_over_needs_nobody():
     assert [line for line in loud(house) if line[1] == "error" and line[0] == "store_failed"] == []
 
 
+@pytest.mark.fault("F11")
 async def test_a_vault_that_answers_a_proof_and_fails_each_write_is_one_outage():
     house = House(*many(4))
 
@@ -143,17 +146,61 @@ async def test_a_vault_that_answers_a_proof_and_fails_each_write_is_one_outage()
     async with house.serving():
         await house.advance(10 * MINUTE)
         told = [one for one in loud(house) if one[0] in ("store_failed", "recovered")]
-        assert told == [("store_failed", "warning", ""), ("recovered", "info", "")]
+        assert told == [("store_failed", "warning", ""), ("store_failed", "error", "")], "it is not over"
         assert len([deed for deed, _ in house.store.calls if deed == "prove"]) <= 10 * 60 / 3, "less and less often"
+        assert len(house.provider.asked) <= 4
         house.store.before = lambda _deed, _place: None
         await house.advance(10 * SECOND)
         assert len(house.written) == 4
+        assert loud(house)[-1] == ("recovered", "info", "")
         await house.advance(2 * MINUTE)
         house.store.away = True
         house.roster.offer("job-0", force=True)
         await house.advance(SECOND)
         assert loud(house)[-1] == ("store_failed", "warning", ""), "another outage is told again"
         house.store.away = False
+
+
+@pytest.mark.fault("F7", "F8", "F11")
+@pytest.mark.parametrize(
+    ("kinds", "fault"),
+    [("replaceable", "down"), ("irreplaceable", "sealed"), ("replaceable", "answers reads and proofs alone")],
+)
+async def test_five_hundred_jobs_through_an_hour_without_vault(kinds, fault, measured):
+    maker = job if kinds == "replaceable" else refreshing
+    house = House(*(maker(f"job-{number:03}", "abcdefgh"[number % 8]) for number in range(500)), lifetime=1800)
+    house.provider.refreshes = kinds == "irreplaceable"
+    house.provider.latency = timedelta(seconds=0.2)
+    async with house.serving():
+        await house.advance(2 * MINUTE)
+        before = {name: house.asked(name) for name in house.jobs}
+        house.store.away = fault == "down"
+        if fault != "down":
+            house.store.before = sealed if fault == "sealed" else unwritten
+        await house.advance(HOUR)
+        most = max(house.asked(name) - before[name] for name in house.jobs)
+        house.store.away, house.store.before = False, lambda _deed, _place: None
+        back = house.clock.monotonic()
+        while not all(at > house.clock.now() for at in house.written.values()):
+            await house.advance(SECOND)
+            assert house.clock.monotonic() - back <= 60
+        lag = house.clock.monotonic() - back
+        spent = len(house.provider.replayed)
+    story = [line for line in loud(house) if line[0] in ("store_failed", "recovered")]
+    measured(f"{kinds}, {fault}: {most} requests per job at most, all written {lag:.0f} s after, {len(story)} lines")
+    assert len(house.written) == 500
+    assert most <= 2
+    assert spent == 0
+    assert [line[:2] for line in story] == [
+        ("store_failed", "warning"),
+        ("store_failed", "error"),
+        ("recovered", "info"),
+    ]
+
+
+def unwritten(deed, _place):
+    if deed == "write":
+        raise StoreUnavailableError("standby", "there is no active node", status=500)
 
 
 def two_clusters(house: House) -> SlowStore:

@@ -7,7 +7,7 @@ import pytest
 
 from refresher.core.model import Location, Written
 from tests.core.builders import NOW, PLACE, STATE
-from tests.rotation.stage import Stage, refresh_only, refreshing, replaceable, token
+from tests.rotation.stage import Stage, refresh_only, refreshing, refused, replaceable, token
 
 SPARE = Location(mount="secret", path="tokens/crm-spare")
 HOUR = timedelta(hours=1)
@@ -51,6 +51,7 @@ async def test_a_second_path_that_was_never_ours_is_not_written_because_the_firs
     assert stage.stands(SPARE) == STRANGE
 
 
+@pytest.mark.fault("F20")
 async def test_what_somebody_wrote_between_our_look_and_our_first_write_is_not_ours_either():
     stage = Stage(token())
     stage.store.before = lambda deed, place: stage.store.put(place, STRANGE) if deed == "write" else None
@@ -155,6 +156,7 @@ async def test_a_path_that_keeps_changing_is_told_of_this_job_alone_and_no_token
     assert len(stage.http.requests) == 2
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("job", [replaceable(), refreshing()], ids=["replaceable", "irreplaceable"])
 @pytest.mark.parametrize("seen_by", ["look", "walk"])
 async def test_a_foreign_change_is_told_once_honoured_to_its_end_and_then_taken_over(job, seen_by):
@@ -330,3 +332,22 @@ async def test_a_version_that_outlives_its_token_is_nothing_to_tell():
     stage.stores[""] = Deleting(stage, timedelta(hours=2))
     assert (await stage.rotate()).expires_at == NOW + HOUR
     assert stage.sink.told() == []
+
+
+async def test_a_stranger_who_writes_in_between_is_no_reason_to_wait_for_a_clock_that_was_set_back():
+    """What a refusal before the leap had put off is over with the grant, though its token can't be written."""
+    stage = Stage(token(1), refused("temporarily_unavailable", 503), token(2), token(3))
+    await stage.rotate()
+    assert (await stage.later(hours=1)).outcome == "rejected_transient"
+    stage.clock.jump(-2 * HOUR)
+    strangers = [STRANGE]
+    stage.store.before = lambda deed, place: (
+        stage.store.put(place, strangers.pop()) if deed == "write" and strangers else None
+    )
+    ended = await stage.later(seconds=2)
+    assert (ended.outcome, ended.reason) == ("fresh", "foreign")
+
+    ended = await stage.later(seconds=2)
+
+    assert (ended.outcome, ended.reason) == ("rotated", "foreign")
+    assert stage.stands()["access_token"] == "AT-3"

@@ -71,6 +71,7 @@ async def test_a_refresh_token_that_came_with_a_useless_answer_is_kept(error):
     assert stage.stands()["access_token"] == "AT-1"
 
 
+@pytest.mark.fault("F35")
 async def test_a_wrong_client_secret_is_told_once_and_tried_again_slowly():
     stage = Stage(*[refused("invalid_client", 401)] * 9)
     for _ in range(60):
@@ -199,6 +200,7 @@ async def test_a_job_of_refresh_tokens_alone_without_one_asks_for_it():
     assert stage.sink.told() == [("latched", "no_refresh_token")]
 
 
+@pytest.mark.fault("F34")
 async def test_transient_failures_are_told_once_then_whispered_and_recovery_is_told():
     stage = Stage(answer(503), lost(), answer(503), lost(), token())
     while (await stage.rotate()).outcome != "rotated":
@@ -230,6 +232,7 @@ async def test_malformed_answers_are_an_alert_at_the_third():
     ]
 
 
+@pytest.mark.fault("F36")
 async def test_a_wait_that_the_provider_asks_for_is_kept_to_and_told():
     stage = Stage(answer(429, retry_after="1800"), token())
     ended = await stage.rotate()

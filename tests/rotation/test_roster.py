@@ -48,6 +48,7 @@ async def test_the_sweep_of_thousands_of_jobs_moves_none():
     assert len(house.provider.asked) == 2000
 
 
+@pytest.mark.fault("F32")
 async def test_the_earliest_expiry_goes_first_under_the_limits():
     house = House(*many(30, "a"), limits=Limits(per_host=4, total=16))
     house.provider.lifetimes = {name: 100 + (number * 7) % 30 for number, name in enumerate(house.jobs)}
@@ -63,6 +64,7 @@ async def test_the_earliest_expiry_goes_first_under_the_limits():
         assert lives == sorted(lives)
 
 
+@pytest.mark.fault("F32")
 async def test_no_more_than_all_slots_at_once():
     house = House(*many(80, *"abcdefghijklmnopqrst"), limits=Limits(per_host=4, total=16))
     house.provider.latency = SECOND
@@ -74,6 +76,7 @@ async def test_no_more_than_all_slots_at_once():
         assert len(house.written) == 80
 
 
+@pytest.mark.fault("F39")
 async def test_hosts_that_hang_stop_nobody_else():
     hanging = [job(f"bad-{host}-{number}", host) for host in "wxyz" for number in range(10)]
     house = House(*hanging, *many(20, "a", "b"))
@@ -112,6 +115,7 @@ class Poisoned:
         return await self.house.provider.send(request)
 
 
+@pytest.mark.fault("F61")
 @pytest.mark.parametrize("error", [RuntimeError, SystemExit, MemoryError, RecursionError, KeyError])
 async def test_a_bug_backs_off_one_job_alone_and_is_told_without_its_text(error, canaries):
     house = House(job("bad"), *many(5))
@@ -132,6 +136,7 @@ async def test_a_bug_backs_off_one_job_alone_and_is_told_without_its_text(error,
     canaries.check(house.sink.text(), repr(house.roster.charges["bad"]))
 
 
+@pytest.mark.fault("F61")
 @pytest.mark.parametrize("deed", ["read", "write", "prove"])
 async def test_a_bug_in_any_deed_harms_one_job_alone(deed):
     house = House(refreshing("bad"), *many(5))
@@ -162,6 +167,7 @@ async def test_a_lost_bell_costs_at_most_a_sweep():
     assert len(house.provider.asked) < 50 * 4
 
 
+@pytest.mark.fault("F25", "F26")
 @pytest.mark.parametrize("leap", [-HOUR, HOUR, -timedelta(days=400), timedelta(days=400)], ids=str)
 @pytest.mark.parametrize("lifetime", [12, 60, 3600])
 async def test_a_wall_clock_that_leaps_makes_no_token_die(leap, lifetime):
@@ -188,6 +194,7 @@ async def test_a_wall_clock_that_leaps_makes_no_token_die(leap, lifetime):
     assert asked <= 20 * (4.4 / 0.5 + 2), "no burst either"
 
 
+@pytest.mark.fault("F27")
 async def test_a_clock_that_is_stepped_to_and_fro_costs_next_to_nothing():
     house = House(*many(10))
     async with house.serving():

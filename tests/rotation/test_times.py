@@ -33,6 +33,7 @@ async def test_a_calendar_changes_what_does_not_expire_but_should_change(lifetim
     assert ended.renew_at == NOW + 40 * HOUR
 
 
+@pytest.mark.fault("F28")
 async def test_a_restart_keeps_the_calendar():
     stage = TimedStage(token(lifetime=None), job=replaceable(times=Times(schedule="0 3 * * *")))
     await stage.rotate()

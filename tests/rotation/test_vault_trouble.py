@@ -119,6 +119,7 @@ async def test_a_refresh_token_that_nobody_uses_keeps_no_access_token_from_its_r
     assert unkept == [{"denied": "denied", "away": "sealed"}[kind]] * 2, "and it is said"
 
 
+@pytest.mark.fault("F13")
 async def test_an_answer_lost_on_its_way_back_from_vault_is_done_when_it_is_written_again():
     stage = Stage(token(1), token(2))
     await stage.rotate()
@@ -181,6 +182,7 @@ async def test_kv_v1_serves_a_replaceable_job():
     assert stage.stands(STATE)["refresh_token"] == "RT-2"
 
 
+@pytest.mark.fault("F21")
 @pytest.mark.parametrize("job", [refreshing(), refresh_only(), replaceable(revokes_previous=True)])
 async def test_kv_v1_is_refused_to_an_irreplaceable_job_before_anything_is_spent(job):
     stage = Stage(version=1, job=job)

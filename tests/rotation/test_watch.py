@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.http import answer, lost
-from tests.rotation.house import HOUR, MINUTE, SECOND, House, job, path_of, refreshing
+from tests.rotation.house import HOUR, MINUTE, SECOND, House, job, path_of, refreshing, state_of
 
 EIGHT = 8 * HOUR
 
@@ -72,6 +72,17 @@ async def test_tokens_that_run_out_while_vault_is_away_are_told_in_one_line():
         assert sum(one.fields["jobs"] for one in house.sink.named("expired")) == 30
         assert all(len(one.fields["names"]) <= 10 for one in lines)
         house.store.away = False
+
+
+async def test_readers_of_a_job_that_another_daemon_is_at_are_not_said_to_hold_a_dead_token():
+    house = House(refreshing("a"), lifetime=60)
+    async with house.serving():
+        await house.advance(20 * SECOND)
+        intent = {"phase": "spending", "holder": "another", "nonce": "n", "following": "2"}
+        house.store.put(state_of("a"), house.store.stands(state_of("a")) | intent)
+        await house.advance(MINUTE)
+        assert house.provider.requests("a")[1:], "taken over"
+    assert house.sink.named("expired") == []
 
 
 async def test_drift_finds_what_was_deleted():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from refresher.scheduler.cron import CronCalendar
 
 
+@pytest.mark.fault("F28")
 @pytest.mark.parametrize(
     ("schedule", "zone", "moment", "after"),
     [

@@ -14,7 +14,7 @@ const express = require('express');
 // Members of /_control. Faults hold for the client named in `client`, else for all; `null` or `false` lifts them.
 //   reset: true                forget clients, users, tokens, faults and counts; let go of held connections
 //   ttl: seconds               lifetime of access tokens from now on
-//   clients: {id: {secret, ttl?, scope?, auth?}}    added to what is there
+//   clients: {id: {secret, ttl?, scope?, auth?, ...}}    added to what is there; what more there is, a server reads
 //   users: {name: password}                         the same
 //   delay_ms: n                answer that much later
 //   fail: {status, times?, retry_after?}            answer so, for the next `times` requests (absent: until lifted)

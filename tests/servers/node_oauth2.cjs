@@ -41,7 +41,15 @@ class Model {
     const saved = { ...token, client, user, family: user.family ?? { revoked: false } };
     this.access.set(token.accessToken, saved);
     if (token.refreshToken) this.refresh.set(token.refreshToken, saved);
+    if (this.world.clients.get(client.id).revokes_previous) this.revokePrevious(saved);
     return saved;
+  }
+
+  // Some providers let a client have one access token at a time: a new one kills those before it at once.
+  revokePrevious(saved) {
+    for (const [value, token] of this.access) {
+      if (token.client.id === saved.client.id && token !== saved) this.access.delete(value);
+    }
   }
 
   async getAccessToken(value) {

@@ -185,6 +185,7 @@ class Provider:
 
         What signs has a `jwk`, its public key; for oidc-provider also `alg`, the one algorithm that it may use.
         With auth `tls`, `subject` is what its certificate must say, e.g. CN=refresher.
+        `revokes_previous`, of @node-oauth/oauth2-server: a new access token of the client kills the one before it.
         """
         client = {
             **more,

@@ -81,6 +81,7 @@ async def test_a_file_in_anothers_place_opens_nothing(tmp_path):
     assert await Journal(tmp_path, "i").read("erp", KEY) is None
 
 
+@pytest.mark.fault("F57")
 async def test_no_flip_of_a_bit_is_taken_for_an_entry(tmp_path):
     await entered(tmp_path)
     (file,) = (tmp_path / "journal-i").iterdir()
@@ -118,6 +119,7 @@ async def test_a_second_process_sees_that_the_first_one_lives(tmp_path):
     assert not other.busy("crm"), "our own"
 
 
+@pytest.mark.fault("F55")
 async def test_a_directory_that_can_not_be_written_is_told(tmp_path):
     (tmp_path / "journal-i").write_text("in the way")
     with pytest.raises(StoreRefusedError, match="journal-i"):

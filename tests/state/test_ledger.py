@@ -13,8 +13,9 @@ from refresher.core import remembered
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Trouble
 from refresher.core.remembered import Attempted, Remembered
-from refresher.state import ledger
+from refresher.state import ledger, tables
 from refresher.state.ledger import Ledger, Reader
+from refresher.state.tables import path_of
 from tests.core.builders import NOW, PLACE
 
 TROUBLE = Trouble(
@@ -49,7 +50,7 @@ def write(folder, *outcomes, kept=KEPT):
 
 
 def rows(folder, **wanted):
-    return list(ledger.history(ledger.path_of(folder, "default"), **{"job": None, "since": None} | wanted))
+    return list(ledger.history(path_of(folder, "default"), **{"job": None, "since": None} | wanted))
 
 
 def test_what_a_restart_must_not_forget_comes_back(tmp_path):
@@ -99,7 +100,7 @@ def test_old_attempts_go(tmp_path, monkeypatch):
     book.note(ENDED, NOW + timedelta(days=31), KEPT)
     book.close()
     assert len(rows(tmp_path)) == 1
-    monkeypatch.setattr(ledger, "MOST", 5)
+    monkeypatch.setattr(tables, "MOST", 5)
     write(tmp_path, *[ENDED] * 9)
     assert len(rows(tmp_path)) <= 9
 
@@ -117,7 +118,7 @@ def test_two_processes_write_at_once(tmp_path):
 
 @pytest.mark.parametrize("damage", [b"", b"SQLite format 3\0garbage", b"\0" * 5000, b"no database at all" * 99])
 def test_a_file_that_is_no_ledger_is_set_aside_and_begun_anew(tmp_path, damage):
-    path = ledger.path_of(tmp_path, "default")
+    path = path_of(tmp_path, "default")
     path.write_bytes(damage)
     book = write(tmp_path, ENDED)
     assert len(rows(tmp_path)) == 1
@@ -126,18 +127,20 @@ def test_a_file_that_is_no_ledger_is_set_aside_and_begun_anew(tmp_path, damage):
         assert path.with_suffix(".unreadable").read_bytes() == damage
 
 
+@pytest.mark.fault("F57")
 def test_a_ledger_of_another_version_is_set_aside(tmp_path):
     write(tmp_path, ENDED)
-    with sqlite3.connect(ledger.path_of(tmp_path, "default")) as database:
+    with sqlite3.connect(path_of(tmp_path, "default")) as database:
         database.execute("PRAGMA user_version = 99")
     database.close()
     assert "begin anew" in write(tmp_path, ENDED).warning
     assert len(rows(tmp_path)) == 1
 
 
+@pytest.mark.fault("F57")
 def test_flipped_bits_crash_nobody(tmp_path):
     write(tmp_path, *[replace(ENDED, job=f"job-{number}") for number in range(50)])
-    path = ledger.path_of(tmp_path, "default")
+    path = path_of(tmp_path, "default")
     whole, chance = path.read_bytes(), Random(1)  # noqa: S311  # the same damage at each run
     for _ in range(100):
         spoiled = bytearray(whole)
@@ -150,6 +153,7 @@ def test_flipped_bits_crash_nobody(tmp_path):
         assert book.dropped <= 1
 
 
+@pytest.mark.fault("F55")
 def test_a_directory_that_takes_nothing_stops_nobody(tmp_path):
     book = write(tmp_path / "missing", ENDED)
     assert book.dropped == 1
