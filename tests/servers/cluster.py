@@ -22,14 +22,14 @@ POLL_S = 0.05
 
 
 class Node(OpenBao):
-    """One of three. `config` is more of its configuration."""
+    """One of three. `multiplier`: how slow raft is to miss its leader; 1 is the quickest, 5 as it is delivered."""
 
-    def __init__(self, folder: Path, **config: object) -> None:
+    def __init__(self, folder: Path, *, multiplier: int = 5) -> None:
         folder.mkdir()
         super().__init__(folder, "raft")
         self.name = folder.name
         self.audit_log = folder / "audit.log"
-        self._more = config
+        self._multiplier = multiplier
 
     def join(self, leader: "Node") -> None:
         """Start for the first time, as a standby of `leader`."""
@@ -38,10 +38,6 @@ class Node(OpenBao):
         self._await(lambda: self.health() in {501, SEALED})
         self.api("PUT", "sys/storage/raft/join", {"leader_api_addr": leader.address}, token=Secret(""))
         self.unseal()
-
-    def unseal(self) -> None:
-        """Unseal it; whether it is active is for the nodes to settle."""
-        self.api("PUT", "sys/unseal", {"key": self._unseal_key}, token=Secret(""))
 
     def health(self) -> int:
         """Return what it answers when it is asked for its health, 0 for nothing."""
@@ -61,24 +57,30 @@ class Node(OpenBao):
         os.kill(self.pid, signal.SIGCONT)
 
     @property
+    def port(self) -> int:
+        return self._port
+
+    @property
     def is_running(self) -> bool:
         return self._process is not None
 
     def _health(self) -> int:
-        return self.health()
+        state = self.health()
+        return ACTIVE if state == STANDBY else state
 
     def _config(self) -> dict[str, Any]:
         config = super()._config()
         raft = config["storage"]["raft"]
-        raft |= {"node_id": self.name, "autopilot_reconcile_interval": "1s", "autopilot_update_interval": "1s"}
-        return config | self._more
+        raft |= {"node_id": self.name, "performance_multiplier": str(self._multiplier)}
+        raft |= {"autopilot_reconcile_interval": "1s", "autopilot_update_interval": "1s"}  # a vote for who joins
+        return config
 
 
 class Cluster:
     """Three nodes, and who of them is active."""
 
-    def __init__(self, folder: Path, **config: object) -> None:
-        self.nodes = [Node(folder / f"node-{number}", **config) for number in (1, 2, 3)]
+    def __init__(self, folder: Path, *, multiplier: int) -> None:
+        self.nodes = [Node(folder / f"node-{number}", multiplier=multiplier) for number in (1, 2, 3)]
 
     def start(self) -> None:
         first, *others = self.nodes
@@ -154,9 +156,9 @@ def await_that(holds: Callable[[], object], why_not: str, within: float = CHANGE
 
 
 @contextmanager
-def cluster(folder: Path, **config: object) -> Iterator[Cluster]:
+def cluster(folder: Path, *, multiplier: int = 5) -> Iterator[Cluster]:
     """Run three nodes in `folder` while the context lasts."""
-    three = Cluster(folder, **config)
+    three = Cluster(folder, multiplier=multiplier)
     try:
         three.start()
         yield three

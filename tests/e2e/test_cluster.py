@@ -1,0 +1,110 @@
+"""A real cluster of three nodes loses its leader in every way, and two daemons on it live through that unaided."""
+
+import time
+
+import pytest
+
+from tests.e2e.house import house as running_house
+from tests.servers.cluster import STANDBY, cluster
+from tests.servers.provider import Stats
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+LAG_S = 20
+QUICK = {"multiplier": 1, "age": 10, "rounds": 1}
+DELIVERED = {"multiplier": 5, "age": 20, "rounds": 5}
+
+
+@pytest.fixture(scope="module", params=[QUICK, pytest.param(DELIVERED, marks=pytest.mark.nightly)], ids=["quick", "delivered"])
+def house(request, tmp_path_factory, provider_pool):
+    """The same house for the whole module: each test finds it whole, and leaves it so."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with cluster(folder, multiplier=request.param["multiplier"]) as three:
+        with running_house(folder, three, provider_pool, request.param["age"]) as one:
+            one.rounds = request.param["rounds"]
+            yield one
+
+
+@pytest.fixture(autouse=True)
+def whole(house):
+    house.cluster.mend()
+    yield
+    house.cluster.mend()
+
+
+def heal(house, since: float, back: float, measured, what: str) -> None:
+    lags = house.healed(since, back)
+    measured(f"{what}: a new leader after {back - since:.1f} s; served after it: {lags}")
+    assert max(lags.values()) <= LAG_S
+
+
+@pytest.mark.fault("F9")
+def test_the_leader_is_killed(house, measured):
+    for _ in range(house.rounds):
+        leader = house.lead(direct=False)
+        since = house.fault(leader.kill)
+        house.cluster.await_active()
+        heal(house, since, time.time(), measured, "killed")
+        house.cluster.mend()
+
+
+@pytest.mark.fault("F10")
+def test_the_leader_is_frozen_and_goes_on_later(house, measured):
+    for _ in range(house.rounds):
+        leader = house.lead(direct=False)
+        since = house.fault(leader.freeze)
+        house.cluster.await_active(but=leader)
+        heal(house, since, time.time(), measured, "frozen")
+        leader.thaw()
+        thawed = time.time()
+        house.cluster.await_whole()
+        heal(house, thawed, time.time(), measured, "thawed")
+
+
+def test_the_leader_steps_down(house, measured):
+    for _ in range(house.rounds):
+        leader = house.cluster.await_active()
+        since = house.fault(lambda: leader.api("PUT", "sys/step-down"))
+        house.cluster.await_active(but=leader)
+        heal(house, since, time.time(), measured, "stepped down")
+
+
+@pytest.mark.fault("F8")
+def test_the_leader_is_sealed(house, measured):
+    """One daemon is led to the next leader; the other's node is sealed until somebody comes."""
+    for _ in range(house.rounds):
+        leader = house.lead(direct=True)
+        since = house.fault(leader.seal)
+        house.cluster.await_active(but=leader)
+        house.await_due(since)
+        leader.unseal()
+        heal(house, since, time.time(), measured, "sealed until all were due")
+
+
+@pytest.mark.fault("F11")
+def test_the_quorum_is_lost_while_a_standby_answers(house, measured):
+    for _ in range(house.rounds):
+        leader = house.lead(direct=False)
+        others = [node for node in house.cluster.nodes if node is not house.direct_node]
+        since = house.fault(lambda: [node.kill() for node in others])
+        house.await_due(since)
+        assert house.direct_node.health() == STANDBY
+        assert house.direct_node.api("GET", "auth/token/lookup-self"), "it answers reads"
+        asked = house.asked(since)
+        for node in others:
+            node.start()
+        house.cluster.await_active()
+        heal(house, since, time.time(), measured, f"no quorum until all were due ({max(asked.values())} requests a job)")
+        assert max(asked.values()) <= 1
+        assert leader in others
+
+
+def test_nothing_was_lost_or_done_twice(house, measured):
+    """The last of them all: the daemons end."""
+    assert [post.daemon.stop() for post in house.posts] == [0, 0]
+    rotations = sum(post.check() for post in house.posts)
+    stats: Stats = house.providers[0].stats()
+    measured(f"{rotations} rotations, {stats.refresh_reused} refresh tokens reused")
+    assert stats.refresh_reused == 0
+    for post in house.posts:
+        post.site.outputs.append(post.log)
+        post.site.check_outputs()
