@@ -14,6 +14,7 @@ from refresher.vault.adapter import Adapter
 from refresher.vault.answers import classify, lost
 from refresher.vault.auth import LocalReader, Login
 from refresher.vault.kv import KeyValue
+from refresher.vault.leaving import Leaving
 from refresher.vault.mounts import Mounts
 from refresher.vault.session import Session
 
@@ -30,6 +31,7 @@ _HEALTH: Final[Mapping[int, Health]] = {
 
 def connect(cluster: Cluster, http: Http, clock: Clock, local: LocalReader) -> "Vault":
     """Make the client of `cluster`; nothing is sent until it is used. `local` reads what the login needs."""
+    http = Leaving(http)
     login = Login(http=http, cluster=cluster, clock=clock, local=local)
     session = Session(http=http, cluster=cluster, login=login, clock=clock)
     mounts = Mounts(session, cluster.name)

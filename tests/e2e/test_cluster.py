@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.e2e.house import house as running_house
-from tests.servers.cluster import STANDBY, cluster
+from tests.servers.cluster import SEALED, STANDBY, cluster
 from tests.servers.provider import Stats
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -70,14 +70,32 @@ def test_the_leader_steps_down(house, measured):
 
 @pytest.mark.fault("F8")
 def test_the_leader_is_sealed(house, measured):
-    """One daemon is led to the next leader; the other's node is sealed until somebody comes."""
+    """It stays sealed: the daemon behind the balancer is served by another node all the same."""
     for _ in range(house.rounds):
-        leader = house.lead(direct=True)
+        leader = house.lead(direct=False)
         since = house.fault(leader.seal)
         house.cluster.await_active(but=leader)
+        heal(house, since, time.time(), measured, "sealed")
+        assert leader.health() == SEALED
+        house.cluster.mend()
+
+
+@pytest.mark.fault("F8")
+def test_two_nodes_are_sealed(house, measured):
+    """The leader by a hand, the other since it was killed and nobody unsealed it: the third alone serves nobody."""
+    for _ in range(house.rounds):
+        leader = house.lead(direct=False)
+        since = house.fault(leader.seal)
+        house.cluster.await_active(but=leader)
+        house.direct_node.crash()
         house.await_due(since)
+        assert house.direct_node.health() == leader.health() == SEALED
+        asked = house.asked(since)
         leader.unseal()
-        heal(house, since, time.time(), measured, "sealed until all were due")
+        house.direct_node.unseal()
+        house.cluster.await_active()
+        heal(house, since, time.time(), measured, f"sealed until all were due ({max(asked.values())} requests a job)")
+        assert max(asked.values()) <= 1
 
 
 @pytest.mark.fault("F11")

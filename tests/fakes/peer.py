@@ -39,6 +39,8 @@ class Peer:
                     break
                 writer.write(reply)
                 await writer.drain()
+                if b"\r\nconnection: close\r\n" in head.lower():  # RFC 9112 section 9.6
+                    break
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:

@@ -50,6 +50,12 @@ class Node(OpenBao):
         finally:
             connection.close()
 
+    def crash(self) -> None:
+        """Have it killed, and started by a supervisor that has no key: it is sealed."""
+        self.kill()
+        self._spawn()
+        self._await(lambda: self.health() == SEALED)
+
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
 
