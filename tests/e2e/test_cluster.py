@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from tests.e2e.site import Site
 from tests.e2e.house import house as running_house
 from tests.servers.cluster import SEALED, STANDBY, cluster
 from tests.servers.provider import Stats
@@ -31,6 +32,20 @@ def whole(house):
     house.cluster.mend()
 
 
+@pytest.fixture
+def stale_site(house, tmp_path, request):
+    """A daemon of twenty quick jobs that asks a standby alone, on the same cluster."""
+    leader = house.lead(direct=False)
+    mount = f"stale-{request.node.callspec.params['wanted']}"
+    leader.mount(mount)
+    site = Site(tmp_path, leader, mount)
+    site.tables["vault"]["address"] = house.direct_node.address
+    for number in range(20):
+        name = f"{mount}-{number}"
+        site.add(name, house.providers[number % 2], ttl=6, max_age="2s")
+    return site
+
+
 def heal(house, since: float, back: float, measured, what: str) -> None:
     lags = house.healed(since, back)
     measured(f"{what}: a new leader after {back - since:.1f} s; served after it: {lags}")
@@ -44,6 +59,7 @@ def test_the_leader_is_killed(house, measured):
         since = house.fault(leader.kill)
         house.cluster.await_active()
         heal(house, since, time.time(), measured, "killed")
+        assert not [line for post in house.posts for line in post.daemon.lines(level="error")], "it needs nobody"
         house.cluster.mend()
 
 
@@ -114,6 +130,22 @@ def test_the_quorum_is_lost_while_a_standby_answers(house, measured):
         heal(house, since, time.time(), measured, f"no quorum until all were due ({max(asked.values())} requests a job)")
         assert max(asked.values()) <= 1
         assert leader in others
+
+
+@pytest.mark.fault("F23")
+@pytest.mark.parametrize("wanted", [100, pytest.param(1000, marks=[pytest.mark.nightly, pytest.mark.timeout(600)])])
+def test_a_standby_is_asked_and_no_write_seems_lost(stale_site, measured, wanted):
+    with stale_site.daemon() as daemon:
+        for _ in range(wanted):
+            line = daemon.wait_until(lambda line: line["event"] == "rotated" or line["level"] in ("warning", "error"))
+            assert line["event"] == "rotated", line
+        assert daemon.stop() == 0
+    rotations = {job: [line["version"] for line in daemon.lines("rotated", job=job)] for job in stale_site.jobs}
+    measured(f"{sum(map(len, rotations.values()))} rotations by way of a standby, no write seemed lost")
+    for job, versions in rotations.items():
+        assert versions == list(range(1, stale_site.versions(job) + 1))
+    assert not [line for line in daemon.lines() if line["level"] in ("warning", "error")]
+    stale_site.check_outputs()
 
 
 def test_nothing_was_lost_or_done_twice(house, measured):

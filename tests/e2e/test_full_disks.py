@@ -1,21 +1,22 @@
 """Vault's disk takes no more: for the log that it must write before it may answer, and for its data."""
 
+import errno
 import json
-import os
 import resource
-import shutil
+import subprocess
 import time
 from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
-from refresher.demo.openbao import OpenBaoError
 from tests.e2e.site import RECORD, Site
+from tests.e2e.waiting import await_requests
 from tests.servers.cluster import ACTIVE, Node, await_that
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 SPARSE = 2**30  # bytes that the log begins with: a limit beyond them is one for the log alone, not for the data
+DISK = "40m"  # bolt's two files begin with 16 MB each
 LESS_THAN_AN_ANSWER = 300  # bytes
 HEALED_S = 30
 
@@ -48,6 +49,53 @@ def node(tmp_path):
     node = Audited(tmp_path / "node", multiplier=1)
     with node.audit_log.open("wb") as log:
         log.truncate(SPARSE)
+    try:
+        node.start()
+        await_that(lambda: node.health() == ACTIVE, "the node is not active")
+        node.mount("secret")
+        yield node
+    finally:
+        node.close()
+
+
+class OnSmallDisk(Node):
+    """A node whose data lie on a disk of its own, which nobody else sees and which ends with the context."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, multiplier=1)
+        (folder / "data").mkdir()
+        mount = f'mount -t tmpfs -o size={DISK} tmpfs "{folder}/data" && echo ready && exec cat'
+        command = ["unshare", "--mount", "sh", "-c", mount]
+        self._disk = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # ends as its input does
+        assert self._disk.stdout.readline() == b"ready\n"
+        self.filler = Path(f"/proc/{self._disk.pid}/root{folder}/data/filler")
+        script = folder / "bao"
+        script.write_text(f'#!/bin/sh\nexec nsenter --mount=/proc/{self._disk.pid}/ns/mnt "{self._binary}" "$@"\n')
+        script.chmod(0o700)
+        self._binary = str(script)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def close(self) -> None:
+        super().close()
+        self._disk.communicate()
+
+    def fill(self) -> None:
+        """Write until not one byte more is taken."""
+        with self.filler.open("wb", buffering=0) as filler:
+            for size in (2**20, 4096, 1):
+                try:
+                    while filler.write(bytes(size)) == size:
+                        pass
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC
+
+
+@pytest.fixture
+def small_node(tmp_path):
+    node = OnSmallDisk(tmp_path / "node")
     try:
         node.start()
         await_that(lambda: node.health() == ACTIVE, "the node is not active")
@@ -102,3 +150,44 @@ def test_each_write_of_a_rotation_is_made_and_answered_500(node, site, semansys,
     assert stats.outcomes == {"200": rotations}
     assert stats.refresh_reused == 0
     assert not daemon.lines("grant_unknown", "foreign_change")
+
+
+@pytest.mark.host
+@pytest.mark.fault("F14")
+def test_the_disk_of_vault_is_full_while_tokens_come_due(tmp_path, small_node, semansys, node_oauth2, measured):
+    (tmp_path / "site").mkdir()
+    site = Site(tmp_path / "site", small_node, "secret")
+    for number in range(3):
+        site.add(f"refreshing-{number}", semansys, ttl=60, max_age=f"{20 + number}s")
+        site.add(f"plain-{number}", node_oauth2, ttl=60, max_age=f"{20 + number}s")
+    providers = semansys, node_oauth2
+    with site.daemon() as daemon:
+        for _ in site.jobs:
+            daemon.wait_for("rotated")
+        semansys.control(delay_ms=500)
+        await_requests(semansys, 4)
+        small_node.fill()
+        daemon.wait_for("store_failed", within=60)
+        asked = sum(provider.stats().total for provider in providers)
+        time.sleep(10)  # full: every job comes due
+        during = sum(provider.stats().total for provider in providers) - asked
+        small_node.filler.unlink()
+        if ended := small_node.has_ended:  # OpenBao does where its log had room for a write and its data had none
+            small_node.kill()
+            small_node.start()  # as its supervisor would
+        back, rotated = time.monotonic(), {line["job"] for line in daemon.lines("rotated") if line["reason"] != "missing"}
+        while len(rotated) < len(site.jobs):
+            rotated.add(daemon.wait_for("rotated", within=60)["job"])
+        healed = time.monotonic() - back
+        assert daemon.stop() == 0
+    said = (tmp_path / "node" / "openbao.log").read_text()
+    measured(f"all served {healed:.1f} s after there was space, {during} requests meanwhile; OpenBao ended: {ended}")
+    assert "no space left on device" in said
+    assert healed <= HEALED_S
+    assert during <= 2 * len(site.jobs)
+    for job in site.jobs:
+        assert site.versions(job) == len(daemon.lines("rotated", job=job))
+    assert sum(provider.stats().total for provider in providers) == len(daemon.lines("rotated"))
+    assert semansys.stats().refresh_reused == 0
+    assert not daemon.lines("expired", "grant_unknown", "foreign_change")
+    site.check_outputs()
