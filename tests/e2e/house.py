@@ -4,13 +4,11 @@ Each job's token is renewed at a third of its life, so that all come due within 
 dies within one that a fail-over takes.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from tests.e2e.site import RECORD, Daemon, Site
 from tests.e2e.waiting import await_requests
@@ -48,7 +46,9 @@ class Post:
         """Return how long after Vault was back the last job was served that was due, once each rotated `since` then."""
         lags = [0.0]
         for job, age in self.ages.items():
-            await_that(lambda job=job: self.rotations(job)[-1][0] > since, f"{job} is not served:\n{self.log}", HEALED_S)
+            await_that(
+                lambda job=job: self.rotations(job)[-1][0] > since, f"{job} is not served:\n{self.log}", HEALED_S
+            )
             written = [at for at, _ in self.rotations(job)]
             first = next(index for index, at in enumerate(written) if at > since)
             lags.append(written[first] - max(back, written[first - 1] + age))
@@ -67,7 +67,9 @@ class Post:
             versions = [version for _, version in self.rotations(job)]
             assert versions == list(range(1, self.site.versions(job) + 1)), f"{job}: a version more than rotations"
             asked = provider.stats().of(self.site.jobs[job]["client_id"])
-            assert asked.outcomes == {"200": len(versions)}, f"{job}: a request more than rotations: {asked.log}\n{self.log_of(job)}"
+            assert asked.outcomes == {"200": len(versions)}, (
+                f"{job}: a request more than rotations: {asked.log}\n{self.log_of(job)}"
+            )
             assert provider.accepts(self.site.token(job)["access_token"])
             if provider.name == "semansys":
                 self._check_record(job, provider, len(versions))
@@ -107,23 +109,23 @@ class House:
     def lead(self, *, direct: bool) -> Node:
         """Have the node that is asked directly be active, or not; return the one that is."""
         while ((active := self.cluster.await_active()) is self.direct_node) is not direct:
-            active.api("PUT", "sys/step-down")
+            active.step_down()
             self.cluster.await_active(but=active)
             self.cluster.await_whole()
         return active
 
-    def fault(self, deed: Callable[[], object]) -> float:
-        """Do `deed` as soon as a refresh token is on its way; return when that was."""
+    def fault(self, *deeds: Callable[[], object]) -> float:
+        """Do all `deeds` as soon as a refresh token is on its way; return when that was."""
         await_requests(self.providers[0], self.providers[0].stats().total + 1)
         since = time.time()
-        deed()
+        for deed in deeds:
+            deed()
         return since
 
-    def await_due(self, since: float) -> None:
-        """Return once each job has come due since the fault."""
+    def await_due(self) -> None:
+        """Return once each job has come due."""
         ends = max(post.rotations(job)[-1][0] + age for post in self.posts for job, age in post.ages.items())
-        threading.Event().wait(max(ends - time.time(), 0) + 1)
-        assert time.time() > since
+        time.sleep(max(ends - time.time(), 0) + 1)
 
     def healed(self, since: float, back: float) -> dict[str, float]:
         """Return each daemon's lag after Vault was back, once each job has a new token."""

@@ -1,10 +1,10 @@
 """Vault's disk takes no more: for the log that it must write before it may answer, and for its data."""
 
-import errno
 import json
 import resource
 import subprocess
 import time
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 
@@ -86,11 +86,9 @@ class OnSmallDisk(Node):
         """Write until not one byte more is taken."""
         with self.filler.open("wb", buffering=0) as filler:
             for size in (2**20, 4096, 1):
-                try:
-                    while filler.write(bytes(size)) == size:
+                with suppress(OSError):
+                    while filler.write(bytes(size)):
                         pass
-                except OSError as error:
-                    assert error.errno == errno.ENOSPC
 
 
 @pytest.fixture
@@ -132,20 +130,21 @@ def test_each_write_of_a_rotation_is_made_and_answered_500(node, site, semansys,
         before = len(node.lines())
         daemon.wait_for("rotated")
         rooms = committed(node.lines()[before:])
+        held_back: list[str] = []
         for room in rooms:
             node.allow(room + LESS_THAN_AN_ANSWER)
             known = len(node.unanswered())
             await_that(lambda known=known: len(node.unanswered()) > known, "no answer was held back")
+            held_back.append(node.unanswered()[known])
             daemon.wait_until(lambda line: line["event"] == "store_failed")
             node.allow(None)
             daemon.wait_for("rotated")
         assert daemon.stop() == 0
 
-    paths = [path for path in node.unanswered() if path.startswith("secret/data/")]
     rotations, stats = len(daemon.lines("rotated")), semansys.stats()
-    measured(f"{len(paths)} writes made and answered 500, {rotations} rotations, {stats.total} requests")
-    assert {path.removeprefix("secret/data/") for path in paths} == {"tokens/api", RECORD + "api"}
-    assert len(rooms) == 3, "the intent, the refresh token, the token"
+    measured(f"{len(held_back)} writes made and answered 500, {rotations} rotations, {stats.total} requests")
+    record, path = f"secret/data/{RECORD}api", "secret/data/tokens/api"
+    assert held_back == [record, record, path], "the intent, the refresh token, the token"
     assert site.versions("api") == rotations
     assert stats.outcomes == {"200": rotations}
     assert stats.refresh_reused == 0
@@ -175,7 +174,10 @@ def test_the_disk_of_vault_is_full_while_tokens_come_due(tmp_path, small_node, s
         if ended := small_node.has_ended:  # OpenBao does where its log had room for a write and its data had none
             small_node.kill()
             small_node.start()  # as its supervisor would
-        back, rotated = time.monotonic(), {line["job"] for line in daemon.lines("rotated") if line["reason"] != "missing"}
+        back, rotated = (
+            time.monotonic(),
+            {line["job"] for line in daemon.lines("rotated") if line["reason"] != "missing"},
+        )
         while len(rotated) < len(site.jobs):
             rotated.add(daemon.wait_for("rotated", within=60)["job"])
         healed = time.monotonic() - back

@@ -56,6 +56,10 @@ class Node(OpenBao):
         self._spawn()
         self._await(lambda: self.health() == SEALED)
 
+    def step_down(self) -> None:
+        """Have it give up the lead; it may be given it again."""
+        self.api("PUT", "sys/step-down")
+
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
 
