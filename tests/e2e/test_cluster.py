@@ -62,12 +62,13 @@ def heal(house, since: float, back: float, measured, what: str) -> None:
 
 @pytest.mark.fault("F9")
 def test_the_leader_is_killed(house, measured):
-    for _ in range(house.rounds):
+    for kills in range(1, house.rounds + 1):
         leader = house.lead(direct=False)
         since = house.fault(leader.kill)
         house.cluster.await_active()
         heal(house, since, time.time(), measured, "killed")
-        assert not [line for post in house.posts for line in post.daemon.lines(level="error")], "it needs nobody"
+        alerts = [line for post in house.posts for line in post.daemon.lines(level="error")]
+        assert kills > 1 or not alerts, "one needs nobody; several within a minute are one outage, which is told"
         house.cluster.mend()
 
 

@@ -33,11 +33,13 @@ class Balancer:
     async def _run(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         async with listening(self._serve) as self.port:
             self._up.set()
             await self._end.wait()
             for writer in self._open:
                 writer.transport.abort()
+            await asyncio.gather(*self._serving)
 
     async def _choose(self) -> int | None:
         nodes = [node for node in self._cluster.nodes if node.is_running]
@@ -47,8 +49,9 @@ class Balancer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        self._serving.add(task := asyncio.current_task())
         try:
-            if (port := await self._choose()) is not None:
+            if (port := await self._choose()) is not None and not self._end.is_set():
                 there, back = await asyncio.open_connection("127.0.0.1", port)
                 self._open.add(back)
                 async with asyncio.TaskGroup() as group:
@@ -60,6 +63,7 @@ class Balancer:
         finally:
             writer.close()
             self._open.discard(writer)
+            self._serving.discard(task)
 
     @staticmethod
     async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
