@@ -105,6 +105,7 @@ def test_the_leader_is_sealed(house, measured):
         house.cluster.mend()
 
 
+@pytest.mark.nightly
 @pytest.mark.fault("F8")
 def test_two_nodes_are_sealed(house, measured):
     """The leader by a hand, the other since it was killed and nobody unsealed it: the third alone serves nobody."""
@@ -144,7 +145,7 @@ def test_the_quorum_is_lost_while_a_standby_answers(house, measured):
 
 
 @pytest.mark.fault("F23")
-@pytest.mark.parametrize("wanted", [100, pytest.param(1000, marks=[pytest.mark.nightly, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("wanted", [40, pytest.param(1000, marks=[pytest.mark.nightly, pytest.mark.timeout(600)])])
 def test_a_standby_is_asked_and_no_write_seems_lost(stale_site, measured, wanted):
     with stale_site.daemon() as daemon:
         for _ in range(wanted):
