@@ -7,6 +7,7 @@ from refresher.charge import Charge, Identity
 from refresher.core import backoff, outcome, policy
 from refresher.core.errors import (
     AwaitedSecretError,
+    StoreAmbiguousError,
     StoreError,
     StoreRefusedError,
     StoreUnavailableError,
@@ -80,7 +81,7 @@ class Endings:
     def store_failed(self, charge: Charge, walk: Walk, error: StoreError | UnreadableReferenceError) -> Outcome:
         code, status = error.code, error.status if isinstance(error, StoreError) else 0
         before = after = charge.trouble
-        away = isinstance(error, StoreUnavailableError)
+        away, unsure = isinstance(error, StoreUnavailableError), isinstance(error, StoreAmbiguousError)
         if after is None or after.kind == "outage" or not away:
             charge.trouble = after = backoff.after_store(
                 code,
@@ -93,7 +94,7 @@ class Endings:
                 away=away,
             )
         ended = self.end(charge, walk, "store_failed", walk.reason, error=code)
-        ended = replace(ended, http_status=status or None, store_down=away)
+        ended = replace(ended, http_status=status or None, store_down=away, store_unsure=unsure)
         details = self.details(charge, walk) | {"why": str(error)}
         self.tell(outcome.tell_failed(ended, before, after, details))
         return ended

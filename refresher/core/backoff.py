@@ -23,6 +23,7 @@ SLOW: Final = timedelta(minutes=15)
 SLOW_LEAST: Final = timedelta(minutes=1)
 URGENT_LEAST: Final = timedelta(seconds=10)
 MALFORMED_ALERT: Final = 3
+UNSURE_ALERT: Final = 3  # writes of which nobody knows whether they were made, each tried for some 10 s
 JITTER: Final = 0.2  # the upper fifth
 
 # Refusals of the client or of the endpoint: the user's password or the refresh token was not what was judged.

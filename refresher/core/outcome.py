@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from refresher.core.backoff import MALFORMED_ALERT
+from refresher.core.backoff import MALFORMED_ALERT, UNSURE_ALERT
 from refresher.core.errors import AwaitedSecretError, StoreError
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.job import Job
@@ -24,7 +24,10 @@ _ANSWERED: Final = ("verify_refused", "exit_", "signal_", "not_started")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One walk's end. `error` is a code; `store_down`: Vault could not be reached at all; `details` go to the log."""
+    """One walk's end. `error` is a code; `details` go to the log.
+
+    `store_down`: Vault could not be reached at all; `store_unsure`: nobody knows whether a write was made.
+    """
 
     job: str
     outcome: OutcomeName
@@ -37,6 +40,7 @@ class Outcome:
     destinations: tuple[tuple[Location, int | None], ...] = ()
     duration: timedelta = timedelta()
     store_down: bool = False
+    store_unsure: bool = False
 
     @property
     def well(self) -> bool:
@@ -172,6 +176,8 @@ def unjournalled(job: str, error: StoreError) -> Event:
 def _alert(outcome: Outcome, before: Trouble | None, after: Trouble) -> tuple[EventName, Level]:
     same = before is not None and (before.kind, before.error) == (after.kind, after.error)
     if outcome.outcome == "store_failed":
+        if outcome.store_unsure:  # a leader that hangs is followed by another soon: that needs nobody
+            return "store_failed", "error" if after.count == UNSURE_ALERT else "debug"
         if same or outcome.store_down:
             return "store_failed", "debug"
         return "store_failed", "warning" if outcome.error == AwaitedSecretError.code else "error"

@@ -196,3 +196,10 @@ def test_alerts_name_the_path_and_what_to_do():
     assert "adopt" in outcome.unmanaged(a_job()).fields["why"]
     change = outcome.foreign_change("crm", PLACE, a_token_held(expires_at=None, version=9))
     assert dict(change.fields) == {"path": "secret/tokens/crm", "version": 9}
+
+
+@pytest.mark.parametrize(("count", "level"), [(1, "debug"), (2, "debug"), (3, "error"), (4, "debug")])
+def test_writes_that_may_have_been_made_are_told_once_at_the_third_in_a_row(count, level):
+    ended = an_outcome("store_failed", error="deadline", store_unsure=True)
+    (event,) = tell_failed(ended, None, trouble(kind="store", error="deadline", count=count), {})
+    assert (event.name, event.level) == ("store_failed", level)
