@@ -176,9 +176,8 @@ def unjournalled(job: str, error: StoreError) -> Event:
 def _alert(outcome: Outcome, before: Trouble | None, after: Trouble) -> tuple[EventName, Level]:
     same = before is not None and (before.kind, before.error) == (after.kind, after.error)
     if outcome.outcome == "store_failed":
-        if outcome.store_unsure:  # a leader that hangs is followed by another soon: that needs nobody
-            return "store_failed", "error" if after.count == UNSURE_ALERT else "debug"
-        if same or outcome.store_down:
+        # A leader that hangs is followed by another soon: that needs nobody.
+        if after.count != UNSURE_ALERT if outcome.store_unsure else same or outcome.store_down:
             return "store_failed", "debug"
         return "store_failed", "warning" if outcome.error == AwaitedSecretError.code else "error"
     if after.kind == "permanent":
