@@ -16,6 +16,7 @@ from refresher.core import policy
 from refresher.core.job import Job
 from refresher.core.outcome import Outcome
 from refresher.core.settings import Limits
+from refresher.decided import Decided
 from refresher.memory import Memory
 from refresher.outage import Outages
 from refresher.ports import Clock, Ledger, Scheduler, SecretStore, Sink
@@ -45,7 +46,7 @@ class Roster:
         self._rotation = rotation
         self._scheduler = scheduler
         self._clock = clock
-        self._holder = identity.holder
+        self._decided = Decided(identity.holder)
         self._outages = outages = Outages(stores=stores, clock=clock, sink=sink, wake=self.wake)
         self._walks = Walks(
             rotation=rotation,
@@ -215,7 +216,7 @@ class Roster:
 
     def _verdict(self, charge: Charge, now: datetime) -> policy.Verdict:
         if charge.held is not None and not charge.pending:
-            return policy.decide(charge.facts(now, self._holder, force=charge.job.name in self._walks.forced))
+            return self._decided.verdict(charge, now, force=charge.job.name in self._walks.forced)
         retry_at = charge.trouble.retry_at if charge.trouble is not None else None
         if retry_at is not None and retry_at > now:
             return policy.Wait(until=retry_at, reason="backoff")

@@ -1,6 +1,9 @@
 """Vault in a simulated world: a FakeStore that keeps the newest version alone, and fails as the world has it."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from random import Random
 
 from refresher.core.errors import StoreAmbiguousError, StoreRefusedError, StoreUnavailableError
@@ -17,13 +20,15 @@ AWAY = {
 class Newest:
     """A list of which the last alone is kept; its length is how many there were."""
 
-    __slots__ = ("_count", "_last")
+    __slots__ = ("_count", "_last", "_time", "written")
 
-    def __init__(self) -> None:
-        self._count, self._last = 0, None
+    def __init__(self, time: Callable[[], float]) -> None:
+        self._count, self._last, self._time = 0, None, time
+        self.written: float | None = None
 
     def append(self, one) -> None:
         self._count, self._last = self._count + 1, one
+        self.written = None if one is None else self._time()
 
     def __len__(self) -> int:
         return self._count
@@ -41,10 +46,11 @@ class _Nobody:
 
 
 class SimulatedVault(FakeStore):
-    """`outage`: one of AWAY while it lasts. A call takes up to 20 ms."""
+    """`outage`: one of AWAY while it lasts. A call takes up to 20 ms; `time` is Vault's own clock."""
 
-    def __init__(self, faults: Faults, random: Random) -> None:
+    def __init__(self, faults: Faults, random: Random, time: Callable[[], float]) -> None:
         super().__init__()
+        self._time = time
         self.calls = _Nobody()
         self.outage = ""
         self._random = random.random
@@ -54,7 +60,9 @@ class SimulatedVault(FakeStore):
 
     async def read(self, place):
         await self._arrive("read", place)
-        return await super().read(place)
+        found = await super().read(place)
+        written = self._shelf(place).versions.written
+        return found if written is None else replace(found, age=timedelta(seconds=self._time() - written))
 
     async def prove(self, place):
         await self._arrive("prove", place)
@@ -91,5 +99,5 @@ class SimulatedVault(FakeStore):
     def _shelf(self, place):
         key = place.mount, place.path
         if key not in self.shelves:
-            self.shelves[key] = Shelf(versions=Newest())
+            self.shelves[key] = Shelf(versions=Newest(self._time))
         return self.shelves[key]

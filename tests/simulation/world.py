@@ -95,7 +95,7 @@ class World:
         self.plan, self.loop = plan, loop
         self.clock = SkewedClock(loop)
         self.account = Account()
-        self.vault = SimulatedVault(plan.faults, self.random("vault"))
+        self.vault = SimulatedVault(plan.faults, self.random("vault"), lambda: loop.true)
         self.vault.after = self._after
         self.provider = SimulatedProvider(loop, plan.faults, self.random("provider"), plan.days, plan.lifetime)
         self.provider.saw, self.provider.forgiven = self.say, self.is_forgiven
