@@ -140,8 +140,7 @@ class Roster:
             self._walks.attempt(charge, lambda: self._settle(name))
 
     def _settle(self, name: str) -> None:
-        charge = self.charges.get(name)
-        if charge is None or self._scheduler is None or self._walks.stopping or name in self._walks:
+        if (charge := self.charges.get(name)) is None or self._scheduler is None or self._walks.stopping or name in self._walks:
             return
         if charge.job.moved_from in self.charges:  # its old name is not done yet
             return

@@ -56,9 +56,13 @@ class SkewedClock:
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self.skew = 0.0
+        self._read = (-1.0, START)
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self._loop.true + self.skew)
+        seconds = self._loop.now + self._loop.suspended + self.skew
+        if seconds != self._read[0]:  # a sweep reads it a thousand times in the same instant
+            self._read = seconds, START + timedelta(seconds=seconds)
+        return self._read[1]
 
     def monotonic(self) -> float:
         return self._loop.now

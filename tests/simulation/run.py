@@ -49,6 +49,7 @@ class Report:
     trace: str
     lines: int
     wall_s: float
+    cpu_s: float
     rss_mb: float
     spans: tuple[Span, ...] = field(repr=False, default=())
     by_minute: tuple[int, ...] = field(repr=False, default=())
@@ -99,7 +100,7 @@ class Report:
             f"  peak to mean       {self.peak_to_mean:.1f} by the minute; {self.calm_peak_to_mean:.1f} in calm times",
             f"  at once            {self.most_at_host} at a host, {self.most_in_all} in all",
             f"after Vault's return {self.lag_s:.1f} s until all dead tokens were replaced, at most",
-            f"wall time            {self.wall_s:.1f} s, {self.rss_mb:.0f} MB",
+            f"wall time            {self.wall_s:.1f} s, {self.cpu_s:.1f} s of CPU, {self.rss_mb:.0f} MB",
             f"trace                {self.trace} ({self.lines} lines)",
             "verdict              " + ("good" if not self.wrong else "BAD: " + "; ".join(self.wrong)),
         )
@@ -108,7 +109,7 @@ class Report:
 
 def simulate(plan: Plan, *, tail=None) -> Report:
     """Run a plan from its seed. `tail` is called with each line of the trace."""
-    began, thresholds = time.perf_counter(), gc.get_threshold()
+    began, thresholds = (time.perf_counter(), time.process_time()), gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
@@ -117,7 +118,7 @@ def simulate(plan: Plan, *, tail=None) -> Report:
             world = World(plan, runner.get_loop())
             world.tail = tail
             stuck, lives = runner.run(_live(world))
-            report = _report(world, stuck, lives, time.perf_counter() - began)
+            report = _report(world, stuck, lives, (time.perf_counter() - began[0], time.process_time() - began[1]))
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
@@ -166,7 +167,7 @@ async def _live(world: World) -> tuple[tuple[str, ...], int]:
     return stuck, lives
 
 
-def _report(world: World, stuck: tuple[str, ...], lives: int, wall: float) -> Report:
+def _report(world: World, stuck: tuple[str, ...], lives: int, wall: tuple[float, float]) -> Report:
     plan, account, tally, loop = world.plan, world.account, world.provider.tally, world.loop
     job_hours = plan.jobs * loop.true / 3600
     minutes = tally.by_minute[: int(loop.true // 60)]
@@ -200,7 +201,8 @@ def _report(world: World, stuck: tuple[str, ...], lives: int, wall: float) -> Re
         bugs=tuple(account.bugs),
         trace=world.trace,
         lines=world.lines,
-        wall_s=wall,
+        wall_s=wall[0],
+        cpu_s=wall[1],
         rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         spans=tuple(account.spans),
         by_minute=tuple(minutes),

@@ -46,7 +46,7 @@ class _Nobody:
 
 
 class SimulatedVault(FakeStore):
-    """`outage`: one of AWAY while it lasts. A call takes up to 20 ms; `time` is Vault's own clock."""
+    """`outage`: one of AWAY while it lasts. A write takes up to 20 ms; `time` is Vault's own clock."""
 
     def __init__(self, faults: Faults, random: Random, time: Callable[[], float]) -> None:
         super().__init__()
@@ -84,7 +84,8 @@ class SimulatedVault(FakeStore):
         self._shelf(place).versions._count -= 1  # to delete makes no version
 
     async def _arrive(self, deed, place) -> None:
-        await self._travel()
+        if deed == "write":
+            await self._travel()
         if self.outage and (deed == "write" or self.outage != "standby"):
             error = AWAY[self.outage]
             raise StoreUnavailableError(error.code, f"{deed} {place}: {error}", status=error.status)
