@@ -29,7 +29,7 @@ def main() -> int:
         parser.error(str(error))
     plan = Plan(days=words.days, jobs=words.jobs, seed=words.seed, faults=faults, plant=words.plant)
     if words.trace is None:
-        report = simulate(plan)
+        report = simulate(plan, progress=sys.stderr.write)
     else:
         with words.trace.open("w") as file:
             report = simulate(plan, tail=file.write)

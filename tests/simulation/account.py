@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 GAP = 300.0  # seconds between two outages that count as one: the longest pause between two tries (core/backoff.py)
-RECOVERY = 360.0  # seconds after a long outage within which everybody is served again: that pause, and a request
+RECOVERY = 360.0  # seconds after a long outage, or after a try in them that failed: that pause, and a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Path:
 class Expired:
     """Seconds in which readers found a dead token.
 
-    `during`: within an outage longer than the promised life; `after`: until RECOVERY after one; `outside`: all else.
+    `during`: within an outage longer than the promised life; `after`: in the recovery from one; `outside`: all else.
     `worst`: the longest of the last kind, with its job and its begin.
     """
 
@@ -60,6 +60,7 @@ class Account:
     unreported: dict[str, float] = field(default_factory=dict)  # killed between request and journal, not told of yet
     killed_between: int = 0
     lags: list[float] = field(default_factory=list)
+    failures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # of single calls, by job
     waiting: set[str] = field(default_factory=set)  # who had a dead token when Vault came back
     back_at: float = 0.0
 
@@ -109,12 +110,20 @@ class Account:
             mine = [span for what in ("vault", "daemon", f"host {hosts[name]}", f"job {name}") for span in by_what[what]]
             long = [span for span in merged(mine) if span.ends - span.begins > promised]
             during = sum(overlap(begins, ends, span.begins, span.ends) for span in long)
-            after = sum(overlap(begins, ends, span.ends, span.ends + RECOVERY) for span in long)
+            after = sum(overlap(begins, ends, span.ends, self._recovered(name, span)) for span in long)
             outside = max(ends - begins - during - after, 0.0)
             total.during, total.after = total.during + during, total.after + after
             total.outside += outside
             total.worst = max(total.worst, (outside, name, begins))
         return total
+
+    def _recovered(self, name: str, span: Span) -> float:
+        """When a job must have recovered from an outage: each try that failed by itself meanwhile costs a pause more."""
+        until = span.ends + RECOVERY
+        for failure in self.failures.get(name, ()):
+            if span.ends < failure <= until:
+                until = failure + RECOVERY
+        return until
 
 
 def merged(spans: Iterable[Span]) -> Iterator[Span]:

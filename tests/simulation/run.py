@@ -4,7 +4,9 @@ import asyncio
 import gc
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 
 from tests.simulation.account import Expired, Span
 from tests.simulation.loop import VirtualLoop
@@ -107,8 +109,10 @@ class Report:
         return "\n".join(lines)
 
 
-def simulate(plan: Plan, *, tail=None) -> Report:
-    """Run a plan from its seed. `tail` is called with each line of the trace."""
+def simulate(
+    plan: Plan, *, tail: Callable[[str], object] | None = None, progress: Callable[[str], object] | None = None
+) -> Report:
+    """Run a plan from its seed. `tail` is called with each line of the trace, `progress` at the end of each day."""
     began, thresholds = (time.perf_counter(), time.process_time()), gc.get_threshold()
     gc.collect()
     gc.freeze()
@@ -117,7 +121,7 @@ def simulate(plan: Plan, *, tail=None) -> Report:
         with planted(plan.plant), asyncio.Runner(loop_factory=VirtualLoop) as runner:
             world = World(plan, runner.get_loop())
             world.tail = tail
-            stuck, lives = runner.run(_live(world))
+            stuck, lives = runner.run(_live(world, progress))
             report = _report(world, stuck, lives, (time.perf_counter() - began[0], time.process_time() - began[1]))
     finally:
         gc.set_threshold(*thresholds)
@@ -125,11 +129,21 @@ def simulate(plan: Plan, *, tail=None) -> Report:
     return report
 
 
-async def _live(world: World) -> tuple[tuple[str, ...], int]:
+async def _tell_days(world: World, told: Callable[[str], object]) -> None:
+    """Say at the end of each day how far it is."""
+    began = time.perf_counter()
+    for day in count(1):
+        await asyncio.sleep(86_400)
+        told(f"day {day}: {time.perf_counter() - began:.0f} s, {world.account.written} rotations\n")
+
+
+async def _live(world: World, progress: Callable[[str], object] | None) -> tuple[tuple[str, ...], int]:
     """Let one daemon after another live until the end; return who was not fresh then, and how many there were."""
     loop, weather, lives = world.loop, Weather(world), 0
     random = world.random("starts")
     fronts = [loop.create_task(front) for front in weather.fronts()]
+    if progress is not None:
+        fronts.append(loop.create_task(_tell_days(world, progress)))
     end = loop.create_task(asyncio.sleep(world.plan.seconds))
     while True:
         weather.process = process = Process(world)

@@ -53,6 +53,7 @@ class SimulatedVault(FakeStore):
         self._time = time
         self.calls = _Nobody()
         self.outage = ""
+        self.failed = lambda _place: None  # is told of a single call that fails
         self._random = random.random
         self._error = faults.vault_error
         self._refuses = self._error + faults.vault_refuses
@@ -71,6 +72,8 @@ class SimulatedVault(FakeStore):
     async def write(self, place, data, *, cas):
         await self._arrive("write", place)
         part = self._random() / self._ambiguous if self._ambiguous else 1
+        if part < 1:
+            self.failed(place)
         if part < 0.5:  # the write itself is lost
             raise StoreAmbiguousError("deadline", f"write {place}: no whole reply within 5 s")
         written = await super().write(place, data, cas=cas)
@@ -90,6 +93,7 @@ class SimulatedVault(FakeStore):
             error = AWAY[self.outage]
             raise StoreUnavailableError(error.code, f"{deed} {place}: {error}", status=error.status)
         if self._refuses and (part := self._random()) < self._refuses:
+            self.failed(place)
             if part < self._error:
                 raise StoreUnavailableError("transport", f"{deed} {place}: connection reset")
             raise StoreRefusedError("denied", f"{deed} {place}: the policy denies it", status=403)

@@ -8,23 +8,24 @@ Rules of this module:
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 
 from refresher.core import due, remembered
 from refresher.core.events import Event
 from refresher.core.job import Job
+from refresher.core.model import Reference
+from refresher.core.published import mark
 from refresher.core.settings import Limits
 from tests.fakes.journal import FakeJournal
 from tests.fakes.ledger import FakeLedger
 from tests.rotation.house import job, path_of, refreshing, state_of
-from tests.rotation.stage import PASSWORD, SECRET, FakeReferences
+from tests.rotation.stage import IDENTITY, PASSWORD, SECRET, FakeReferences
 from tests.simulation.account import Account, Span
 from tests.simulation.faults import Faults
 from tests.simulation.loop import START, SkewedClock, VirtualLoop
 from tests.simulation.provider import Client, Host, SimulatedProvider
 from tests.simulation.vault import SimulatedVault
-from refresher.core.model import Reference
 
 JOBS_OF_A_HOST = 60
 DISK = 1.0  # seconds until the ledger's thread has written what it was told
@@ -98,7 +99,8 @@ class World:
         self.vault = SimulatedVault(plan.faults, self.random("vault"), lambda: loop.true)
         self.vault.after = self._after
         self.provider = SimulatedProvider(loop, plan.faults, self.random("provider"), plan.days, plan.lifetime)
-        self.provider.saw, self.provider.forgiven = self.say, self.is_forgiven
+        self.provider.saw, self.provider.forgiven = self._saw, self.is_forgiven
+        self.vault.failed = lambda place: self.account.failures[place.path.rpartition("/")[2]].append(loop.true)
         self.journal, self.ledger = FakeJournal(), Disk(loop)
         self.references = FakeReferences({str(SECRET): "client-secret", str(PASSWORD): "pass-word"})
         self.forgiven: dict[str, str] = {}  # refresh tokens that a kill left nowhere, by job
@@ -123,6 +125,11 @@ class World:
         self.lines += 1
         if self.tail is not None:
             self.tail(line)
+
+    def _saw(self, kind: str, name: str, more: str = "") -> None:
+        if kind not in ("granted", "early"):
+            self.account.failures[name].append(self.loop.true)
+        self.say(kind, name, more)
 
     def tell(self, event: Event) -> None:
         """ports.Sink of every daemon."""
@@ -219,7 +226,8 @@ class World:
         self.account.wrote(name, self.loop.true, self.provider.clients[name].dies.get(serial, 0.0))
 
     def stranger_puts(self, name: str, lives: float) -> None:
-        """Somebody puts a token of his own, which states its end."""
-        ends: datetime = self.clock.now() + timedelta(seconds=lives)
-        self.vault.put(path_of(name), {"access_token": "STRANGE", "expires_at": ends.isoformat(timespec="seconds")})
+        """Somebody puts a token of his own, which states its end; the path's metadata says still whose it is."""
+        ends = (START + timedelta(seconds=self.loop.true + lives)).isoformat(timespec="seconds")
+        marks = {"job": name, "managed_by": mark(IDENTITY.instance)}
+        self.vault.put(path_of(name), {"access_token": "STRANGE", "expires_at": ends}, marks)
         self.account.wrote(name, self.loop.true, self.loop.true + lives, ours=False)
