@@ -45,7 +45,7 @@ class Paper:
 
     def area(self, y: float, tops: list[float], bottoms: list[float], kind: str) -> None:
         """Fill between two lines of heights above `y`, one value an hour, as steps."""
-        width = (RIGHT - LEFT) / len(tops)
+        width = self.x(3600) - LEFT
         there = [f"{LEFT + width * i:.1f},{y - top:.1f} {LEFT + width * (i + 1):.1f},{y - top:.1f}" for i, top in _of(tops)]
         back = [f"{LEFT + width * (i + 1):.1f},{y - low:.1f} {LEFT + width * i:.1f},{y - low:.1f}" for i, low in _of(bottoms)]
         self.parts.append(f'<polygon points="{" ".join((*there, *reversed(back)))}" class="{kind}"/>')
@@ -83,20 +83,21 @@ def _head(paper: Paper, report: Report) -> None:
         (f"{report.written:,}", "rotations"),
         (f"{report.per_job_hour:.2f}", f"requests a job and hour; usual {report.nominal:.2f}"),
         (f"{report.peak_to_mean:.0f} ; {report.calm_peak_to_mean:.1f}", "peak to mean; in calm times"),
-        (f"{report.wall_s / 60:.1f} min", "on the wall"),
+        (f"{report.wall_s / 60:.1f} min", f"on the wall, {report.cpu_s / 60:.1f} of CPU"),
     )
     width = (WIDTH - 48 - 5 * 8) / len(tiles)
     for number, (figure, words) in enumerate(tiles):
         x = 24 + number * (width + 8)
         paper.parts.append(f'<rect x="{x:.1f}" y="54" width="{width:.1f}" height="76" rx="6" class="tile"/>')
         paper.text(x + 12, 84, figure, "number")
-        for row, part in enumerate(_wrapped(words, 21)):
+        for row, part in enumerate(_wrapped(words, 19)):
             paper.text(x + 12, 104 + 16 * row, part, "dim")
 
 
 def _asked(paper: Paper, report: Report, y: float) -> float:
     """Requests an hour: those that brought a token, and on top those that did not."""
-    all_, failed = _hourly(report.by_minute), _hourly(report.failed_by_minute)
+    hours = max(int(report.plan.seconds // 3600), 1)
+    all_, failed = _hourly(report.by_minute, hours), _hourly(report.failed_by_minute, hours)
     most = max(all_)
     scale = ASKED * 0.94 / most
     paper.text(LEFT, y - ASKED - 6, "Requests to providers in each hour: ", "")
@@ -166,8 +167,9 @@ def _key(*kinds: tuple[str, str]) -> str:
     return "".join(f'<tspan class="{kind}" dx="6">\u25a0</tspan><tspan class="dim" dx="4">{escape(words)}</tspan>' for kind, words in kinds)
 
 
-def _hourly(minutes: tuple[int, ...]) -> list[int]:
-    return [sum(minutes[start : start + 60]) for start in range(0, len(minutes), 60)] or [0]
+def _hourly(minutes: tuple[int, ...], hours: int) -> list[int]:
+    """Return the counts of whole hours; time that the machine slept through lengthens the last day, and is left out."""
+    return [sum(minutes[start : start + 60]) for start in range(0, hours * 60, 60)]
 
 
 def _marks(most: float) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 What a client is, its name says: `cc` asks by client_credentials, `pw` by a password and the single-use refresh tokens
 that it is given, `rt` by such refresh tokens alone. A spent one that comes back ends the whole family (RFC 9700 section
-4.14.2). Hosts with an odd number say `Retry-After`.
+4.14.2). Every other host says `Retry-After`.
 """
 
 import asyncio
@@ -75,6 +75,7 @@ class SimulatedProvider:
         self.clients: dict[str, Client] = {}
         self.hosts: dict[str, Host] = {}
         self.forgiven = lambda _name: False
+        self.asks = lambda _name, _refresh_token: None
         self.saw = lambda _what, _name, _more="": None
         self._random = random
         self._draw = random.random
@@ -106,6 +107,7 @@ class SimulatedProvider:
         if now < client.not_before - EARLY:
             tally.early += 1
             self.saw("early", client.name)
+        self.asks(client.name, form.get("refresh_token", ""))
         client.under_way = True
         host.under_way += 1
         self._in_all += 1

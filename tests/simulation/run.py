@@ -114,6 +114,7 @@ def simulate(
 ) -> Report:
     """Run a plan from its seed. `tail` is called with each line of the trace, `progress` at the end of each day."""
     began, thresholds = (time.perf_counter(), time.process_time()), gc.get_threshold()
+    nominal = plan.nominal  # before a bug is planted in what it is made of
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
@@ -122,7 +123,7 @@ def simulate(
             world = World(plan, runner.get_loop())
             world.tail = tail
             stuck, lives = runner.run(_live(world, progress))
-            report = _report(world, stuck, lives, (time.perf_counter() - began[0], time.process_time() - began[1]))
+            report = _report(world, stuck, lives, nominal, (time.perf_counter() - began[0], time.process_time() - began[1]))
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
@@ -147,6 +148,7 @@ async def _live(world: World, progress: Callable[[str], object] | None) -> tuple
     end = loop.create_task(asyncio.sleep(world.plan.seconds))
     while True:
         weather.process = process = Process(world)
+        world.unkept = process.unkept
         lives += 1
         run = loop.create_task(process.run())
         await asyncio.wait([run, end], return_when=asyncio.FIRST_COMPLETED)
@@ -155,7 +157,7 @@ async def _live(world: World, progress: Callable[[str], object] | None) -> tuple
         begins, in_order = loop.true, run.result()
         weather.process = None
         if in_order:
-            world.check_kept(process.unkept)
+            world.check_kept()
             world.journal.released()
         else:
             world.died(process.under_way)
@@ -166,7 +168,7 @@ async def _live(world: World, progress: Callable[[str], object] | None) -> tuple
     for front in fronts:
         front.cancel()
     await asyncio.wait(fronts)
-    world.check_kept(process.unkept)
+    world.check_kept()
     stuck = tuple(
         f"{name} is {state}"
         for name, charge in process.roster.charges.items()
@@ -181,7 +183,7 @@ async def _live(world: World, progress: Callable[[str], object] | None) -> tuple
     return stuck, lives
 
 
-def _report(world: World, stuck: tuple[str, ...], lives: int, wall: tuple[float, float]) -> Report:
+def _report(world: World, stuck: tuple[str, ...], lives: int, nominal: float, wall: tuple[float, float]) -> Report:
     plan, account, tally, loop = world.plan, world.account, world.provider.tally, world.loop
     job_hours = plan.jobs * loop.true / 3600
     minutes = tally.by_minute[: int(loop.true // 60)]
@@ -204,7 +206,7 @@ def _report(world: World, stuck: tuple[str, ...], lives: int, wall: tuple[float,
         written=account.written,
         per_job_hour=tally.requests / job_hours,
         granted_per_job_hour=tally.granted / job_hours,
-        nominal=plan.nominal,
+        nominal=nominal,
         peak_to_mean=max(minutes) / mean,
         calm_peak_to_mean=max(calm, default=0) / (sum(calm) / len(calm)) if calm else 0.0,
         most_at_host=max(host.most for host in hosts),

@@ -100,6 +100,8 @@ class World:
         self.vault.after = self._after
         self.provider = SimulatedProvider(loop, plan.faults, self.random("provider"), plan.days, plan.lifetime)
         self.provider.saw, self.provider.forgiven = self._saw, self.is_forgiven
+        self.provider.asks = self._asks
+        self.unkept: Callable[[str], str] = lambda _name: ""  # what the process that lives has in hand, by job
         self.vault.failed = lambda place: self.account.failures[place.path.rpartition("/")[2]].append(loop.true)
         self.journal, self.ledger = FakeJournal(), Disk(loop)
         self.references = FakeReferences({str(SECRET): "client-secret", str(PASSWORD): "pass-word"})
@@ -107,6 +109,7 @@ class World:
         self.jobs = {one.name: one for one in map(self._job, range(plan.jobs))}
         self.hosts = {name: one.host for name, one in self.jobs.items()}
         self.single_use = [name for name in self.jobs if not name.startswith("cc")]
+        self._single_use = frozenset(self.single_use)
         self._trace = hashlib.blake2b(digest_size=16)
         self.lines = 0
         self.tail: Callable[[str], None] | None = None
@@ -176,13 +179,22 @@ class World:
         for client in self.provider.clients.values() if seconds > 0 else ():
             client.not_before -= seconds
 
-    def check_kept(self, unkept: Callable[[str], str]) -> None:
-        """See that every refresh token whose answer arrived is somewhere; `unkept` is what a live process has."""
+    def check_kept(self) -> None:
+        """See that every refresh token whose answer arrived is somewhere."""
         for name in self.single_use:
-            newest = self.provider.clients[name].delivered
-            if newest and newest != self.forgiven.get(name) and unkept(name) != newest:
-                if not self.stands(name, newest):
-                    self.account.lost.append(f"{newest} at {self.loop.true:.0f}")
+            self._is_kept(name)
+
+    def _asks(self, name: str, refresh_token: str) -> None:
+        """See that the newest refresh token is not lost when something else is asked by."""
+        if name in self._single_use and refresh_token != self.provider.clients[name].delivered:
+            self._is_kept(name)
+
+    def _is_kept(self, name: str) -> None:
+        client = self.provider.clients[name]
+        newest, forgiven = client.delivered, self.forgiven.get(name)
+        if newest in ("", forgiven) or client.revoked or self.unkept(name) == newest or self.stands(name, newest):
+            return
+        self.account.lost.append(f"{newest} at {self.loop.true:.0f}")
 
     def stands(self, name: str, refresh_token: str) -> bool:
         """Whether a refresh token is where it outlives a process: the state record, the journal, or a person's hand."""
@@ -204,7 +216,7 @@ class World:
         sort = SORTS[number % len(SORTS)]
         name, host = f"{sort}-{number:06}", f"h{number // JOBS_OF_A_HOST}"
         where = f"{host}.example.com"
-        self.provider.hosts.setdefault(where, Host(where, patient=bool(number // JOBS_OF_A_HOST % 2)))
+        self.provider.hosts.setdefault(where, Host(where, patient=number // JOBS_OF_A_HOST % 2 == 0))
         self.provider.clients[name] = Client(name, single_use=sort != "cc")
         match sort:
             case "cc":
