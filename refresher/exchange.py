@@ -180,7 +180,8 @@ class Exchange:
         texts += [] if newest is None else [f"kept={newest.reveal()}"]
         channel = charge.job.shape.channel
         texts += [] if channel is None else [f"files={tls.stamp(channel)}"]
-        whole, given = fingerprint(self._key, repr(asked_for(charge.job)), *map(Secret, texts)), secrets.get("refresh_token")
+        whole = fingerprint(self._key, repr(asked_for(charge.job)), *map(Secret, texts))
+        given = secrets.get("refresh_token")
         return whole if given is None else f"{whole}.{fingerprint(self._key, given)}"
 
 

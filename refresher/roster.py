@@ -1,8 +1,7 @@
 """Every job in our care: who is due, who runs, who waits and why. Wake-ups are hints; each is decided afresh.
 
 Rules of this module:
-- A job is always exactly one of: queued, running (or being looked at), waiting until a time, waiting for Vault, or
-  halted with a reason. The sweep sees to it.
+- The sweep sees to it: a job is queued, running (or looked at), waiting for a time or for Vault, or halted by a reason.
 - A job that is removed while something of its is unwritten stays, as leaving, until that is written.
 """
 
@@ -140,7 +139,8 @@ class Roster:
             self._walks.attempt(charge, lambda: self._settle(name))
 
     def _settle(self, name: str) -> None:
-        if (charge := self.charges.get(name)) is None or self._scheduler is None or self._walks.stopping or name in self._walks:
+        charge = self.charges.get(name)
+        if charge is None or self._scheduler is None or self._walks.stopping or name in self._walks:
             return
         if charge.job.moved_from in self.charges:  # its old name is not done yet
             return

@@ -107,7 +107,9 @@ class Account:
             by_what[span.what].append(span)
         total = Expired()
         for name, begins, ends in self.expired:
-            mine = [span for what in ("vault", "daemon", f"host {hosts[name]}", f"job {name}") for span in by_what[what]]
+            mine = [
+                span for what in ("vault", "daemon", f"host {hosts[name]}", f"job {name}") for span in by_what[what]
+            ]
             long = [span for span in merged(mine) if span.ends - span.begins > promised]
             during = sum(overlap(begins, ends, span.begins, span.ends) for span in long)
             after = sum(overlap(begins, ends, span.ends, self._recovered(name, span)) for span in long)
@@ -118,7 +120,7 @@ class Account:
         return total
 
     def _recovered(self, name: str, span: Span) -> float:
-        """When a job must have recovered from an outage: each try that failed by itself meanwhile costs a pause more."""
+        """When a job must have recovered from an outage: each try that failed by itself meanwhile costs a pause."""
         until = span.ends + RECOVERY
         for failure in self.failures.get(name, ()):
             if span.ends < failure <= until:

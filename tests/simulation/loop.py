@@ -99,7 +99,7 @@ class Timer:
         self._ringing.add(task)
         task.add_done_callback(self._ringing.discard)
 
-    def shutdown(self, *, wait: bool = False) -> None:
-        """Forget the job; `wait` is APScheduler's."""
+    def shutdown(self, **_how: bool) -> None:
+        """Forget the job."""
         if self._handle is not None:
             self._handle.cancel()

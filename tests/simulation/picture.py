@@ -46,8 +46,13 @@ class Paper:
     def area(self, y: float, tops: list[float], bottoms: list[float], kind: str) -> None:
         """Fill between two lines of heights above `y`, one value an hour, as steps."""
         width = self.x(3600) - LEFT
-        there = [f"{LEFT + width * i:.1f},{y - top:.1f} {LEFT + width * (i + 1):.1f},{y - top:.1f}" for i, top in _of(tops)]
-        back = [f"{LEFT + width * (i + 1):.1f},{y - low:.1f} {LEFT + width * i:.1f},{y - low:.1f}" for i, low in _of(bottoms)]
+        there = [
+            f"{LEFT + width * i:.1f},{y - top:.1f} {LEFT + width * (i + 1):.1f},{y - top:.1f}" for i, top in _of(tops)
+        ]
+        back = [
+            f"{LEFT + width * (i + 1):.1f},{y - low:.1f} {LEFT + width * i:.1f},{y - low:.1f}"
+            for i, low in _of(bottoms)
+        ]
         self.parts.append(f'<polygon points="{" ".join((*there, *reversed(back)))}" class="{kind}"/>')
 
 
@@ -70,7 +75,8 @@ def draw(report: Report) -> str:
 
 
 def _title(report: Report) -> str:
-    return f"{report.plan.jobs:,} jobs with tokens of an hour for {report.plan.days:g} virtual days, seed {report.plan.seed}"
+    plan = report.plan
+    return f"{plan.jobs:,} jobs with tokens of an hour for {plan.days:g} virtual days, seed {plan.seed}"
 
 
 def _head(paper: Paper, report: Report) -> None:
@@ -101,7 +107,9 @@ def _asked(paper: Paper, report: Report, y: float) -> float:
     most = max(all_)
     scale = ASKED * 0.94 / most
     paper.text(LEFT, y - ASKED - 6, "Requests to providers in each hour: ", "")
-    paper.parts[-1] = paper.parts[-1].replace("</text>", _key(("granted", "granted"), ("failed", "not granted")) + "</text>")
+    paper.parts[-1] = paper.parts[-1].replace(
+        "</text>", _key(("granted", "granted"), ("failed", "not granted")) + "</text>"
+    )
     for mark in _marks(most):
         paper.line(y - mark * scale, "grid")
         paper.text(LEFT - 8, y - mark * scale + 4, f"{mark:,}", "dim end")
@@ -125,7 +133,9 @@ def _strips(paper: Paper, report: Report, y: float) -> float:
                 lasts = span.ends - span.begins
                 kind = "long" if lasts > report.plan.promised else "short"
                 told = f"{span.what}: {span.how}, {lasts / 60:.1f} min"
-                paper.rect(paper.x(span.begins), y + 2, max(paper.x(span.ends) - paper.x(span.begins), 0.8), 16, kind, told)
+                paper.rect(
+                    paper.x(span.begins), y + 2, max(paper.x(span.ends) - paper.x(span.begins), 0.8), 16, kind, told
+                )
         y += STRIPS
     return y
 
@@ -136,7 +146,7 @@ def _dead(paper: Paper, report: Report, y: float) -> float:
     for _, begins, ends in report.dead:
         for hour in range(int(begins // 3600), min(int(ends // 3600) + 1, len(hours))):
             hours[hour] += max(min(ends, (hour + 1) * 3600) - max(begins, hour * 3600), 0)
-    most = max(max(hours), 1.0)
+    most = max(1.0, *hours)
     scale = DEAD * 0.9 / most
     kind = "outside" if report.expired.outside >= 1 else "inside"
     words = f"in long outages {report.expired.during:,.0f}, until recovered {report.expired.after:,.0f}"
@@ -164,7 +174,10 @@ def _days(paper: Paper, report: Report, y: float) -> None:
 
 
 def _key(*kinds: tuple[str, str]) -> str:
-    return "".join(f'<tspan class="{kind}" dx="6">\u25a0</tspan><tspan class="dim" dx="4">{escape(words)}</tspan>' for kind, words in kinds)
+    return "".join(
+        f'<tspan class="{kind}" dx="6">\u25a0</tspan><tspan class="dim" dx="4">{escape(words)}</tspan>'
+        for kind, words in kinds
+    )
 
 
 def _hourly(minutes: tuple[int, ...], hours: int) -> list[int]:

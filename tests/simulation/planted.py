@@ -1,6 +1,6 @@
 """Bugs that are planted to see that the simulation catches them: `python -m tests.simulation --plant NAME`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from random import Random
 from unittest.mock import patch
@@ -17,7 +17,7 @@ ONE_IN = 1000
 @contextmanager
 def bell_forgets() -> Iterator[None]:
     """One in a thousand times that a job is to be rung for, nobody is told. The sweep makes up for it."""
-    random, schedule = Random("bell"), Bell.schedule
+    random, schedule = Random("bell"), Bell.schedule  # noqa: S311  # nothing is kept secret by it
 
     def forgetful(self, name, delay):
         if random.randrange(ONE_IN):
@@ -32,7 +32,7 @@ def bell_forgets() -> Iterator[None]:
 @contextmanager
 def job_forgotten() -> Iterator[None]:
     """After one walk in a thousand the job is taken to be busy still: the bell's wake-up and the sweep's are lost."""
-    random, run = Random("walk"), Walks._run
+    random, run = Random("walk"), Walks._run  # noqa: S311  # nothing is kept secret by it
 
     async def forgetful(self, charge):
         if not random.randrange(ONE_IN):
@@ -80,26 +80,29 @@ def _once(record):
     return forgetful
 
 
-
-def planted(name: str) -> AbstractContextManager[None]:
-    """Return a context in which the bug of that name is there. Raises ValueError."""
-    match name:
-        case "":
-            return nullcontext()
-        case "bell":
-            return bell_forgets()
-        case "wake-up":
-            return job_forgotten()
-        case "retry-after":
-            return patch.object(failure.retry, "wait", lambda *_: None)
-        case "unknown":
-            return unknown_forgotten()
-        case "journal":
-            return unjournalled()
-        case "hurry":
-            return patch.object(due, "lead", lambda lifetime, *_, **__: lifetime / 2)
-        case _:
-            raise ValueError(f"--plant {name}: there are {', '.join(NAMES)}")
+def retry_after_forgotten() -> AbstractContextManager[object]:
+    """Nothing of how long a provider asks to stay away is heard."""
+    return patch.object(failure.retry, "wait", lambda *_: None)
 
 
-NAMES = ("bell", "wake-up", "retry-after", "unknown", "journal", "hurry")
+def hurry() -> AbstractContextManager[object]:
+    """Every token is renewed at half of its life."""
+    return patch.object(due, "lead", lambda lifetime, *_, **__: lifetime / 2)
+
+
+PLANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "bell": bell_forgets,
+    "wake-up": job_forgotten,
+    "retry-after": retry_after_forgotten,
+    "unknown": unknown_forgotten,
+    "journal": unjournalled,
+    "hurry": hurry,
+}
+NAMES = tuple(PLANTS)
+
+
+def planted(name: str) -> AbstractContextManager[object]:
+    """Return a context in which the bug of that name is there, or none for `""`. Raises ValueError."""
+    if name and name not in PLANTS:
+        raise ValueError(f"--plant {name}: there are {', '.join(NAMES)}")
+    return PLANTS[name]() if name else nullcontext()

@@ -1,8 +1,8 @@
 """One life of a simulated daemon: roster, walks, outages and rounds as daemon.py wires them, with the real bell."""
 
 import asyncio
-from functools import partial
 from datetime import timedelta
+from functools import partial
 from unittest.mock import patch
 
 from refresher.roster import Roster

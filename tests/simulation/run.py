@@ -91,13 +91,20 @@ class Report:
         lines = (
             f"{plan.days:g} days, {plan.jobs} jobs, seed {plan.seed}{f', planted: {plan.plant}' if plan.plant else ''}",
             f"rotations            {self.written}, by {self.lives} lives of the daemon",
-            f"expired-seconds      {expired.outside:.0f} outside; {expired.during:.0f} in outages longer than"
-            f" {plan.promised:.0f} s, {expired.after:.0f} until recovered from them",
+            (
+                f"expired-seconds      {expired.outside:.0f} outside; {expired.during:.0f} in outages longer than"
+                f" {plan.promised:.0f} s, {expired.after:.0f} until recovered from them"
+            ),
             f"  of strangers'      {self.strangers_expired_s:.0f}; {self.missing_s:.0f} s with nothing at the path",
-            f"refresh tokens       {self.lost} lost; {self.killed_between} killed between answer and journal,"
-            f" {self.unreported} of these unreported; {self.replays} replays, {self.declared_replays} as a last resort",
-            f"requests             {self.requests}: {self.per_job_hour:.3f} per job and hour;"
-            f" granted {self.granted_per_job_hour:.3f}, {self.ratio:.3f} x nominal ({self.nominal:.3f})",
+            (
+                f"refresh tokens       {self.lost} lost; {self.killed_between} killed between answer and journal,"
+                f" {self.unreported} of these unreported; {self.replays} replays,"
+                f" {self.declared_replays} as a last resort"
+            ),
+            (
+                f"requests             {self.requests}: {self.per_job_hour:.3f} per job and hour;"
+                f" granted {self.granted_per_job_hour:.3f}, {self.ratio:.3f} x nominal ({self.nominal:.3f})"
+            ),
             f"  early              {self.early}",
             f"  peak to mean       {self.peak_to_mean:.1f} by the minute; {self.calm_peak_to_mean:.1f} in calm times",
             f"  at once            {self.most_at_host} at a host, {self.most_in_all} in all",
@@ -123,7 +130,9 @@ def simulate(
             world = World(plan, runner.get_loop())
             world.tail = tail
             stuck, lives = runner.run(_live(world, progress))
-            report = _report(world, stuck, lives, nominal, (time.perf_counter() - began[0], time.process_time() - began[1]))
+            report = _report(
+                world, stuck, lives, nominal, (time.perf_counter() - began[0], time.process_time() - began[1])
+            )
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()

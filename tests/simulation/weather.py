@@ -73,7 +73,8 @@ class Weather:
         world.declare("vault", begins, how)
         others = {span.what for span in world.account.spans if span.ends > begins - 10 * MINUTE}
         free = [
-            name for name, host in world.hosts.items()
+            name
+            for name, host in world.hosts.items()
             if not ({f"host {host}", f"job {name}"} & others or world.provider.hosts[host].mode)
         ]
         world.account.vault_back(world.loop.true, free)

@@ -115,7 +115,7 @@ class World:
         self.tail: Callable[[str], None] | None = None
 
     def random(self, purpose: str) -> Random:
-        return Random(f"{self.plan.seed}/{purpose}")
+        return Random(f"{self.plan.seed}/{purpose}")  # noqa: S311  # nothing is kept secret by it
 
     @property
     def trace(self) -> str:
