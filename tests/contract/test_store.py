@@ -45,7 +45,9 @@ def fake(store: FakeStore) -> Case:
     def put(path: str, data: dict[str, object]) -> None:
         store.put(place(path), {k: v if isinstance(v, str) else json.dumps(v) for k, v in data.items()})
 
-    return Case(store=store, version=store.version, mount="secret", put=put, delete=lambda path: store.delete(place(path)))
+    return Case(
+        store=store, version=store.version, mount="secret", put=put, delete=lambda path: store.delete(place(path))
+    )
 
 
 REAL = (pytest.mark.e2e,)
@@ -64,7 +66,8 @@ def case(request: pytest.FixtureRequest) -> Case:
     if request.param.startswith("fake"):
         return fake(FakeStore(version=int(request.param[-1])))
     if request.param == "simulated":
-        return fake(SimulatedVault(Faults().changed(["all=0"]), Random(1), time.monotonic))  # noqa: S311  # no secret
+        faults = Faults().changed(["all=0"])
+        return fake(SimulatedVault(faults, Random(1), time.monotonic))  # noqa: S311  # no secret
     space: Space = request.getfixturevalue(request.param)
     store = vault_of(space, request.getfixturevalue("wire"))
     return Case(store=store, version=space.version, mount=space.mount, put=space.put, delete=space.delete)
