@@ -214,10 +214,10 @@ def _report(world: World, stuck: tuple[str, ...], lives: int, nominal: float, wa
         granted=tally.granted,
         written=account.written,
         per_job_hour=tally.requests / job_hours,
-        granted_per_job_hour=tally.granted / job_hours,
+        granted_per_job_hour=(tally.granted - plan.jobs) / job_hours,  # the first token of each comes on top
         nominal=nominal,
         peak_to_mean=max(minutes) / mean,
-        calm_peak_to_mean=max(calm, default=0) / (sum(calm) / len(calm)) if calm else 0.0,
+        calm_peak_to_mean=max(calm) / (sum(calm) / len(calm)) if any(calm) else 0.0,
         most_at_host=max(host.most for host in hosts),
         most_in_all=tally.most_in_all,
         lives=lives,
