@@ -118,7 +118,7 @@ class Charge:
     def expires_at(self) -> datetime | None:
         """When the first of the destinations holds nothing alive; None: unknown, missing, or never."""
         ends = [one.expires_at if one else None for one in self.held or ()]
-        return None if None in ends else min((end for end in ends if end), default=None)
+        return None if None in ends else min(ends, default=None)  # type: ignore[type-var]
 
     @property
     def places(self) -> tuple[tuple[Location, int | None], ...]:
@@ -162,6 +162,8 @@ class Charge:
         wall, ticks = clock.now(), clock.monotonic()
         if self.reckoned is not None:
             then, at = self.reckoned
+            if ticks == at and wall <= then:
+                return then
             wall = max(wall, then + timedelta(seconds=ticks - at))
         self.reckoned = wall, ticks
         return wall

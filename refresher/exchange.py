@@ -11,6 +11,7 @@ from refresher.core.errors import AwaitedSecretError, StoreRefusedError, Transpo
 from refresher.core.fingerprint import fingerprint
 from refresher.core.job import GrantName, Job
 from refresher.core.model import Granted, Reference, Rejected
+from refresher.core.policy import Trouble
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
 from refresher.endpoint import Endpoint
@@ -56,9 +57,16 @@ class Exchange:
         self._clock = clock
         self._key = identity.key
 
-    async def credential(self, charge: Charge) -> str:
-        """Return the keyed hash of the job's present credential and of what it asks for: the key of a latch."""
-        return self._credential(charge, await self._secrets(charge.job))
+    async def open_latch(self, charge: Charge, latch: Trouble) -> None:
+        """Open the latch when the credential, or what is asked for, is another than the one that was refused.
+
+        A refused refresh token is sent again then, unless somebody gave the job another one.
+        """
+        credential, refused = self._credential(charge, await self._secrets(charge.job)), charge.refused
+        if latch.credential != credential:
+            charge.open_latch()
+            if _given(latch.credential) not in ("", _given(credential)):
+                charge.refused = refused
 
     async def prove(self, charge: Charge) -> None:
         """Show that every place of the job takes a write, before anything is spent. Raises StoreError."""
@@ -165,13 +173,21 @@ class Exchange:
         """Hash the newest refresh token too: a person's consent puts another one into the state record.
 
         And when the certificate's files were changed: they are the credential of a client that is known by them.
+        A refresh token that jobs.toml refers to is hashed by itself, after a point.
         """
-        texts = [f"{name}={secrets[name].reveal()}" for name in sorted(secrets)]
+        texts = [f"{name}={secrets[name].reveal()}" for name in sorted(secrets) if name != "refresh_token"]
         newest = charge.unkept or (charge.record.refresh_token if charge.record is not None else None)
         texts += [] if newest is None else [f"kept={newest.reveal()}"]
         channel = charge.job.shape.channel
         texts += [] if channel is None else [f"files={tls.stamp(channel)}"]
-        return fingerprint(self._key, repr(asked_for(charge.job)), *map(Secret, texts))
+        whole = fingerprint(self._key, repr(asked_for(charge.job)), *map(Secret, texts))
+        given = secrets.get("refresh_token")
+        return whole if given is None else f"{whole}.{fingerprint(self._key, given)}"
+
+
+def _given(credential: str) -> str:
+    """Return the part of a credential's hash that is about the refresh token that jobs.toml refers to."""
+    return credential.partition(".")[2]
 
 
 def _why(job: Job, grant: GrantName, rejected: Rejected, client_secret: Secret | None) -> str:

@@ -36,7 +36,9 @@ class Look:
         if job.irreplaceable:
             charge.record = published.record_of(await self._stores[job.state.cluster].read(job.state))
         charge.blind = False
-        charge.held = tuple(published.held_in(secret, job, self._identity.instance) for secret in secrets)
+        now, instance = charge.now(self._clock), self._identity.instance
+        held = ((published.held_in(secret, job, instance), secret) for secret in secrets)
+        charge.held = tuple(published.by_our_clock(one, secret, now) for one, secret in held)
         charge.versions = tuple(secret.version for secret in secrets)
         standing = list(zip(job.destinations, secrets, strict=True))
         charge.known_ours |= {place for place, one in standing if published.owned(one, job, self._identity.instance)}

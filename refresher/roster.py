@@ -1,8 +1,7 @@
 """Every job in our care: who is due, who runs, who waits and why. Wake-ups are hints; each is decided afresh.
 
 Rules of this module:
-- A job is always exactly one of: queued, running (or being looked at), waiting until a time, waiting for Vault, or
-  halted with a reason. The sweep sees to it.
+- The sweep sees to it: a job is queued, running (or looked at), waiting for a time or for Vault, or halted by a reason.
 - A job that is removed while something of its is unwritten stays, as leaving, until that is written.
 """
 
@@ -16,6 +15,7 @@ from refresher.core import policy
 from refresher.core.job import Job
 from refresher.core.outcome import Outcome
 from refresher.core.settings import Limits
+from refresher.decided import Decided
 from refresher.memory import Memory
 from refresher.outage import Outages
 from refresher.ports import Clock, Ledger, Scheduler, SecretStore, Sink
@@ -45,7 +45,7 @@ class Roster:
         self._rotation = rotation
         self._scheduler = scheduler
         self._clock = clock
-        self._holder = identity.holder
+        self._decided = Decided(identity.holder)
         self._outages = outages = Outages(stores=stores, clock=clock, sink=sink, wake=self.wake)
         self._walks = Walks(
             rotation=rotation,
@@ -215,7 +215,7 @@ class Roster:
 
     def _verdict(self, charge: Charge, now: datetime) -> policy.Verdict:
         if charge.held is not None and not charge.pending:
-            return policy.decide(charge.facts(now, self._holder, force=charge.job.name in self._walks.forced))
+            return self._decided.verdict(charge, now, force=charge.job.name in self._walks.forced)
         retry_at = charge.trouble.retry_at if charge.trouble is not None else None
         if retry_at is not None and retry_at > now:
             return policy.Wait(until=retry_at, reason="backoff")

@@ -149,8 +149,8 @@ class Rotation:
 
     async def _unlatch(self, charge: Charge) -> None:
         """Open the latch when the credential, or what it is used for, is another than the one that was refused."""
-        if charge.latch is not None and charge.latch.credential != await self._exchange.credential(charge):
-            charge.open_latch()
+        if charge.latch is not None:
+            await self._exchange.open_latch(charge, charge.latch)
 
     async def _saved(self, charge: Charge, walk: Walk) -> Outcome | None:
         """Keep and write what an earlier walk could not; None when nothing that lives is in hand."""

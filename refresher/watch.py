@@ -79,7 +79,10 @@ class Watch:
         held = next((one for one in charge.held or () if one is not None and one.expires_at == expires_at), None)
         if held is None or expires_at is None or charge.warned == "expired":
             return
-        now, promise = charge.now(self._clock), policy.promised(held, charge.job)
+        now, lifetime = charge.now(self._clock), held.lifetime
+        if lifetime is not None and (expires_at - now) * 4 > lifetime:
+            return  # no promise is for more than a quarter of it
+        promise = policy.promised(held, charge.job)
         if charge.leased_until is not None and now < charge.leased_until:
             return
         name: EventName = "expired" if now >= expires_at else "expiring"

@@ -16,6 +16,7 @@ from refresher.core.job import Margin
 SHORTEST: Final = timedelta(seconds=6)  # below it no promise is made
 # What a rotation may take: a false refusal of 12 min, 1 min to the next try, 1 min for that (docs/adr/0008).
 SLACK: Final = timedelta(minutes=4)
+USUAL: Final = timedelta(minutes=10)  # `renew_before`, or 5 % of the lifetime where that is more
 FLOOR: Final = timedelta(seconds=30)  # between two fetches that succeeded
 TOO_SHORT_PAUSE: Final = timedelta(seconds=2)  # between fetches of tokens shorter than SHORTEST, or unchanged ones
 STRANGER_LEAD: Final = timedelta(seconds=30)  # a token of unknown lifetime, put there by somebody else
@@ -34,7 +35,7 @@ def renew_before(lifetime: timedelta, margin: Margin | None) -> timedelta:
         return margin.duration
     if margin is not None and margin.share is not None:
         return lifetime * margin.share
-    return max(timedelta(minutes=10), lifetime * 0.05)
+    return max(USUAL, lifetime / 20)
 
 
 def promised(lifetime: timedelta, margin: Margin | None) -> timedelta:

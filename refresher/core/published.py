@@ -4,7 +4,7 @@ Every value is text (Vault loses digits of large numbers). Times are whole secon
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -14,6 +14,7 @@ from refresher.core.policy import Held
 from refresher.core.secret import Secret
 
 SPENDING: Final = "spending"
+AHEAD: Final = timedelta(seconds=30)  # clocks that differ by less are taken for the same
 MOST_DIGITS: Final = 18  # below 2**63
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -82,6 +83,20 @@ def held_in(secret: Found | Absent, job: Job, instance: str) -> Held | None:
     if ours and not secret.data.get("access_token"):
         return None
     return Held(version=secret.version, issued_at=unstamp(text.get("issued_at", "")), expires_at=expires_at, ours=ours)
+
+
+def by_our_clock(held: Held | None, secret: Found | Absent, now: datetime) -> Held | None:
+    """Return `held` with the times that it has by our clock, where the one that it was stamped by was ahead of ours.
+
+    Nothing is issued after it was written, and how long ago that was, Vault says by its own clock (not on KV v1).
+    """
+    if held is None or not held.ours or held.issued_at is None or isinstance(secret, Absent) or secret.version is None:
+        return held
+    ahead = held.issued_at - (now - secret.age)
+    if ahead <= AHEAD:
+        return held
+    ends = None if held.expires_at is None else (held.expires_at - ahead).replace(microsecond=0)
+    return replace(held, issued_at=(held.issued_at - ahead).replace(microsecond=0), expires_at=ends)
 
 
 def owned(secret: Found | Absent, job: Job, instance: str) -> bool:

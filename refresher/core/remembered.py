@@ -4,7 +4,7 @@ No secret is in it: credentials and refresh tokens are there as keyed fingerprin
 """
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,7 +82,16 @@ def _earlier(trouble: Trouble | None, by: timedelta) -> Trouble | None:
 
 def written(remembered: Remembered) -> str:
     """Return `remembered` as one line of JSON."""
-    return json.dumps(asdict(remembered), default=datetime.isoformat, separators=(",", ":"))
+    return json.dumps(_members(remembered), default=_plain, separators=(",", ":"))
+
+
+def _members(value: object) -> dict[str, object]:
+    """Return the fields of a dataclass as they are: `asdict` would copy all that is in them."""
+    return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else _members(value)
 
 
 def read(text: str) -> Remembered | None:

@@ -1,8 +1,10 @@
 """What every SecretStore holds to: one suite for the fake and for a real OpenBao, KV v2 and v1."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from refresher.core.model import Absent, Location
 from refresher.core.secret import Secret
 from tests.fakes.store import FakeStore
 from tests.servers.openbao import Space, vault_of
+from tests.simulation.faults import Faults
+from tests.simulation.vault import SimulatedVault
 
 
 @dataclass
@@ -32,8 +36,7 @@ class Case:
         return version if self.version == 2 else None
 
 
-def fake(version: int) -> Case:
-    store = FakeStore(version=version)
+def fake(store: FakeStore) -> Case:
     store.denied.add("elsewhere/crm")
 
     def place(path: str) -> Location:
@@ -42,7 +45,9 @@ def fake(version: int) -> Case:
     def put(path: str, data: dict[str, object]) -> None:
         store.put(place(path), {k: v if isinstance(v, str) else json.dumps(v) for k, v in data.items()})
 
-    return Case(store=store, version=version, mount="secret", put=put, delete=lambda path: store.delete(place(path)))
+    return Case(
+        store=store, version=store.version, mount="secret", put=put, delete=lambda path: store.delete(place(path))
+    )
 
 
 REAL = (pytest.mark.e2e,)
@@ -52,13 +57,17 @@ REAL = (pytest.mark.e2e,)
     params=[
         pytest.param("fake-2"),
         pytest.param("fake-1"),
+        pytest.param("simulated"),
         pytest.param("space", marks=REAL, id="openbao-2"),
         pytest.param("space_v1", marks=REAL, id="openbao-1"),
     ]
 )
 def case(request: pytest.FixtureRequest) -> Case:
     if request.param.startswith("fake"):
-        return fake(int(request.param[-1]))
+        return fake(FakeStore(version=int(request.param[-1])))
+    if request.param == "simulated":
+        faults = Faults().changed(["all=0"])
+        return fake(SimulatedVault(faults, Random(1), time.monotonic))  # noqa: S311  # no secret
     space: Space = request.getfixturevalue(request.param)
     store = vault_of(space, request.getfixturevalue("wire"))
     return Case(store=store, version=space.version, mount=space.mount, put=space.put, delete=space.delete)

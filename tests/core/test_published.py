@@ -1,5 +1,6 @@
 """What readers find, and what is read back of it, whoever wrote it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -9,7 +10,17 @@ from hypothesis import strategies as st
 from refresher.core import policy, published
 from refresher.core.model import Absent, Found, Token
 from refresher.core.policy import Facts, Held
-from refresher.core.published import StateRecord, data_of, expiry, held_in, owned, record_data, record_of, unstamp
+from refresher.core.published import (
+    StateRecord,
+    by_our_clock,
+    data_of,
+    expiry,
+    held_in,
+    owned,
+    record_data,
+    record_of,
+    unstamp,
+)
 from refresher.core.secret import Secret
 from tests.core.builders import NOW, a_job
 
@@ -163,3 +174,36 @@ def test_a_state_record_is_read_back():
 def test_a_state_record_that_is_not_there_keeps_its_version(version):
     assert record_of(Absent(version=version)) == StateRecord(version=version)
     assert "refresh_token" not in record_data(StateRecord(version=version), a_job(), "default", NOW)
+
+
+HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "written_ago", "moved"),
+    [(HOUR, 20 * 60 * SECOND, HOUR), (31 * SECOND, timedelta(), 31 * SECOND), (29 * SECOND, timedelta(), timedelta())],
+)
+def test_what_a_clock_stamped_that_was_ahead_ends_sooner_than_it_says(ahead, written_ago, moved):
+    """By Vault's own clock it was written `written_ago`: it can't have been issued later."""
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    issued = now - written_ago + ahead
+    held = Held(version=3, issued_at=issued, expires_at=issued + HOUR)
+
+    seen = by_our_clock(held, found({}, age=written_ago), now)
+
+    assert seen == replace(held, issued_at=issued - moved, expires_at=issued + HOUR - moved)
+
+
+@pytest.mark.parametrize("delay", [timedelta(), HOUR])
+def test_what_was_written_after_it_was_issued_is_as_it_says(delay):
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    held = Held(version=3, issued_at=now - 2 * HOUR, expires_at=now)
+    assert by_our_clock(held, found({}, age=2 * HOUR - delay), now) == held
+
+
+def test_no_clock_is_doubted_where_vault_does_not_say_since_when_it_stands():
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    held = Held(version=None, issued_at=now + HOUR, expires_at=now + 2 * HOUR)
+    assert by_our_clock(held, found({}, version=None), now) == held
+    assert by_our_clock(replace(held, ours=False), found({}), now) == replace(held, ours=False)
+    assert by_our_clock(None, Absent(version=1), now) is None

@@ -39,11 +39,14 @@ class Mortal:
 
     def __getattr__(self, name):
         found = getattr(self._port, name)
-        if inspect.iscoroutinefunction(found):
-            return self._slow(found)
-        if callable(found):
-            return lambda *words, **more: None if self._life.dead else found(*words, **more)
-        return found
+        if not callable(found):
+            return found
+        deed = self._slow(found) if inspect.iscoroutinefunction(found) else self._quick(found)
+        setattr(self, name, deed)  # found at once from now on
+        return deed
+
+    def _quick(self, deed):
+        return lambda *words, **more: None if self._life.dead else deed(*words, **more)
 
     def _slow(self, deed):
         async def around(*words, **more):

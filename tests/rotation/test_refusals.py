@@ -162,6 +162,29 @@ async def test_a_changed_configuration_opens_the_latch(job):
     assert stage.http.requests[1].url == "https://right.example.com/token"
 
 
+async def test_another_refresh_token_to_begin_with_takes_the_place_of_a_refused_one():
+    """As a person's new consent puts it where jobs.toml points to: the refused one may belong to the same family."""
+    stage = Stage(token(1, refresh_token="RT-1"), refused("invalid_grant"), token(2), job=refresh_only())
+    await stage.rotate()
+    assert (await stage.rotate(force=True)).outcome == "rejected_permanent"
+    stage.references.texts[str(SEED)] = "RT-new"
+
+    assert (await stage.rotate(force=True)).outcome == "rotated"
+
+    assert stage.grants() == ["RT-seed", "RT-1", "RT-new"]
+
+
+async def test_a_mended_client_secret_has_the_held_refresh_token_sent_again_and_not_the_first_one():
+    stage = Stage(token(1, refresh_token="RT-1"), refused("invalid_grant"), token(2), job=refresh_only())
+    await stage.rotate()
+    await stage.rotate(force=True)
+    stage.references.texts[str(SECRET)] = "another"
+
+    assert (await stage.rotate(force=True)).outcome == "rotated"
+
+    assert stage.grants() == ["RT-seed", "RT-1", "RT-1"]
+
+
 @pytest.mark.parametrize("held", [None, "RT-dead"])
 async def test_a_refresh_token_that_somebody_puts_into_the_state_record_opens_the_latch(held):
     """As `refresher authorize` does beside a running daemon."""
