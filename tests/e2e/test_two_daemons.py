@@ -159,8 +159,13 @@ def house(twins, semansys, node_oauth2):
 
 
 @pytest.mark.fault("F49")
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("cycles", [20, pytest.param(200, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)])])
+@pytest.mark.parametrize(  # the nearest limit counts: one on the function would be that of both
+    "cycles",
+    [
+        pytest.param(20, marks=pytest.mark.timeout(180)),
+        pytest.param(200, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)]),
+    ],
+)
 def test_kills_at_random(house, semansys, cycles, capsys):
     chance = random.Random(cycles)  # noqa: S311  # the same story each time
     house.start()
