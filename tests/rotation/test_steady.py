@@ -128,3 +128,16 @@ async def test_a_clock_that_is_set_back_while_a_start_looks_puts_nothing_off():
         before = heir.provider.clients["crm"].serial
         await heir.clock.advance(6 * MINUTE)  # the longest backoff of before is 5 min
         assert heir.provider.clients["crm"].serial > before
+
+
+@pytest.mark.fault("F26")
+async def test_a_clock_that_is_set_back_between_request_and_answer_makes_no_token_live_longer():
+    house = House(job("crm"), lifetime=60)
+    house.provider.latency = 4 * SECOND
+    async with house.serving():
+        await house.advance(SECOND)
+        assert house.asked("crm") == 1
+        house.clock.jump(-HOUR)
+        await house.advance(5 * MINUTE)
+        assert house.asked("crm") >= 5, "not after an hour alone"
+        assert house.provider.issued[house.token("crm")] > house.clock.now()
