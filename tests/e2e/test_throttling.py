@@ -10,7 +10,7 @@ from tests.e2e.test_isolation import free_port
 
 pytestmark = pytest.mark.e2e
 GOOD = ("good-1", "good-2", "good-3")
-WAIT_S, LONG_S = 14, 3600
+WAIT_S, LONG_S = 10, 3600
 LATE_S = 3.0  # a loaded machine; the bell itself rings within milliseconds
 
 
@@ -47,19 +47,25 @@ def test_each_wait_is_kept_over_a_restart_and_the_hosts_other_jobs_are_on_time(s
     margins = [
         at(before["expires_at"]) - at(after["timestamp"])
         for job in GOOD
-        for before, after in pairwise(one for one in lines if (one["event"], one.get("job")) == ("rotated", job))
+        for daemon in (first, second)  # between the two nobody looked after them
+        for before, after in pairwise(daemon.lines("rotated", job=job))
     ]
+    assert len(margins) >= 2 * len(GOOD)
     assert min(margins) > 0, "the others of that host are on time"
     tries = [at(one["timestamp"]) for one in lines if one.get("job") == "down" and one.get("error") == "transport"]
     pauses = [after - before for before, after in pairwise(tries)]
-    measured(f"asked again {granted - refused:.1f} s after a wait of {WAIT_S} s, over a kill; not at all in {LONG_S} s")
+    measured(f"asked again {granted - refused:.1f} s after a wait of {WAIT_S} s, over a kill")
+    measured(
+        f"of a wait of {LONG_S} s: no request in {time.time() - began:.0f} s, the next planned {waits[0]:.0f} s after"
+    )
     measured(f"{len(margins)} renewals of the host's others, the closest {min(margins):.1f} s before expiry")
     measured(
         f"a refused port: {len(tries)} tries in {tries[-1] - tries[0]:.0f} s, pauses {[round(p, 1) for p in pauses]}"
     )
-    doubled = [after / before for before, after in pairwise(pauses)]
+    counts = [one["failures"] for one in lines if one.get("job") == "down" and "failures" in one]
     assert len(tries) >= 5
-    assert min(doubled) > 1.2, "each pause is longer than the one before, over a restart too"
+    assert counts[-1] >= len(counts) - 1, "a restart does not begin anew; the kill may come before the ledger has one"
+    assert pauses[-1] >= 4 * pauses[0]
     assert [one["level"] for one in lines if one["event"] == "failing" and one.get("job") == "down"] == ["warning"]
 
 
