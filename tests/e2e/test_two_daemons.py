@@ -71,7 +71,7 @@ class Twin:
     def killed(self) -> None:
         self.lives[-1].kill()
         self.lives.append(Daemon(self.site))
-        self.lives[-1].wait_for("started", level="info")
+        self.lives[-1].wait_for("started", within=2 * LEASE, level="info")
 
 
 class House:
