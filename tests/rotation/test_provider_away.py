@@ -31,10 +31,11 @@ async def test_six_hours_without_a_provider(measured):
     first = [next(one.at for one in house.provider.requests(name) if one.at >= back) - back for name in house.jobs]
     a_job = sum(hours) / (6 * JOBS)
     measured(
-        f"{a_job:.1f} requests per job and hour, {max(hours)} in the worst hour; longest pause "
+        f"{a_job:.1f} requests per job and hour, {max(hours[::6])} in the first; longest pause "
         f"{max(map(max, pauses.values())):.1f} min; asked again {max(first).total_seconds():.0f} s after, at the latest"
     )
     assert max(map(max, pauses.values())) <= 5
     assert a_job <= 16
+    assert max(hours) == max(hours[::6]), "the first hour has the expiry in it"
     assert max(first) <= 5 * MINUTE
     assert len(house.sink.named("failing")) == JOBS, "told once each"
