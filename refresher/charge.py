@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 from refresher.core import policy
 from refresher.core.entry import Entry
 from refresher.core.errors import AwaitedSecretError
-from refresher.core.job import Job
+from refresher.core.job import Job, asked_for
 from refresher.core.model import Location, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
@@ -20,12 +20,6 @@ from refresher.ports import Clock
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 Tried: TypeAlias = Literal["", "taken", "refused", "unknown"]
-
-
-def asked_for(job: Job) -> tuple[object, ...]:
-    """Return what `job` asks its provider for, and by whom: where it changes, another token is wanted."""
-    client = (job.token_url, job.client_auth, job.client_id, job.username)
-    return (*client, job.grant, job.scope, job.require_scope, job.params, job.response, job.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +76,7 @@ class Charge:
     told: str = ""  # nonce of the intent that was told of as unknown
     watched: tuple[str, datetime] | None = None  # another's intent: its nonce, and since when it stands there
     leased_until: datetime | None = None  # until then another daemon may be spending the grant
+    replay_until: datetime | None = None  # until then a refresh token that may be spent may be sent again all the same
     newest: Seen | None = None  # the newest state record that was seen, by an earlier process too
     went_back: bool = False  # the state record is an older one than that
     attempts: int = 0
@@ -224,6 +219,8 @@ class Charge:
             kept_at=self._kept_at(),
             unknown=self.unknown,
             leased_until=self.leased_until,
+            replay_until=self.replay_until,
+            record_ends=self.record.deletion_time if self.record is not None and self.job.irreplaceable else None,
         )
 
     def _kept_at(self) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from secrets import token_urlsafe
 from typing import Final
@@ -15,6 +15,7 @@ from refresher.discovery import Discovery
 from refresher.ports import Clock, Http, Programs
 from refresher.providers import build
 
+LEAP: Final = timedelta(seconds=1)  # less is a clock that is kept right
 # The answers of an address where there is no token endpoint, or no longer.
 _ELSEWHERE: Final = frozenset((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE))
 
@@ -35,11 +36,11 @@ class Endpoint:
         can't be used.
         """
         if job.shape.program is not None:
-            sent_at = self._clock.now()
-            return await self._programs.run(job, secrets), sent_at
+            sent_at, ticks = self._clock.now(), self._clock.monotonic()
+            return await self._programs.run(job, secrets), self._as_of_now(sent_at, ticks)
         if job.shape.issuer:
             job = replace(job, token_url=(await self._discovery.metadata(job)).token_endpoint)
-        sent_at = self._clock.now()
+        sent_at, ticks = self._clock.now(), self._clock.monotonic()
         request = build(job, grant, secrets, now=sent_at, nonce=token_urlsafe())
         try:
             response = await self._http.send(request)
@@ -48,4 +49,12 @@ class Endpoint:
             raise
         if response.status in _ELSEWHERE:
             self._discovery.doubt(job)
-        return response, sent_at
+        return response, self._as_of_now(sent_at, ticks)
+
+    def _as_of_now(self, wall: datetime, ticks: float) -> datetime:
+        """Return when that was by the clock as it stands: one that was set back meanwhile made no token live longer.
+
+        One that leapt forward may have slept: then it was when it seemed to be.
+        """
+        leap = self._clock.now() - wall - timedelta(seconds=self._clock.monotonic() - ticks)
+        return wall + leap if leap < -LEAP else wall

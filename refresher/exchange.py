@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from refresher import tls
-from refresher.charge import Charge, Identity, asked_for
+from refresher.charge import Charge, Identity
 from refresher.core import backoff
 from refresher.core.errors import AwaitedSecretError, StoreRefusedError, TransportError, UnreadableReferenceError
 from refresher.core.fingerprint import fingerprint
-from refresher.core.job import GrantName, Job
+from refresher.core.job import GrantName, Job, asked_for
 from refresher.core.model import Granted, Reference, Rejected
 from refresher.core.policy import Trouble
 from refresher.core.published import unstamp

@@ -10,9 +10,9 @@ Rules of this module:
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
+from refresher import intent as intents
 from refresher.charge import Charge, Identity, Intent
 from refresher.core import entry, outcome, published
 from refresher.core.entry import Entry
@@ -20,10 +20,10 @@ from refresher.core.errors import StoreConflictError, StoreError, StoreRefusedEr
 from refresher.core.fingerprint import fingerprint
 from refresher.core.published import StateRecord
 from refresher.core.remembered import Seen
+from refresher.deletions import Deletions
 from refresher.journal_key import Keys
 from refresher.ports import Clock, Journal, SecretStore, Sink
 
-LEASE: Final = timedelta(seconds=30)  # longer than a request and the write after it: then an intent is nobody's
 TRIES: Final = 3  # of one write that others overtake
 
 
@@ -45,6 +45,7 @@ class Keeping:
         self._sink = sink
         self._identity = identity
         self._keys = Keys(stores, identity)
+        self._deletions = Deletions(sink)
 
     async def recall(self, charge: Charge) -> None:
         """After a look: take up what an earlier process left, and judge the state record. Raises StoreError."""
@@ -64,7 +65,8 @@ class Keeping:
                 return
         else:
             self._saw(charge, record)
-        self._weigh(charge, record)
+        ours = record.holder == self._identity.holder and not self._journal.busy(charge.job.name)
+        intents.weigh(charge, record, charge.now(self._clock), self._sink, ours=ours)
 
     async def intend(self, charge: Charge) -> None:
         """Say in the state record that a grant is about to be spent. Raises StoreError: then nothing is."""
@@ -189,7 +191,8 @@ class Keeping:
         new = replace(new, updated_at=now, moved="")
         data = published.record_data(new, job, self._identity.instance, now)
         written = await self._stores[job.state.cluster].write(job.state, data, cas=new.version)
-        return replace(new, version=written.version)
+        self._deletions.noted(job, job.state, written.deletion_time)
+        return replace(new, version=written.version, deletion_time=written.deletion_time)
 
     def _settle(self, charge: Charge, record: StateRecord) -> None:
         charge.record, charge.unkept, charge.intent = record, None, None
@@ -217,24 +220,6 @@ class Keeping:
         if newest is None or token is None:
             return False
         return last.generation >= newest.generation or fingerprint(self._identity.key, token) == newest.fingerprint
-
-    def _weigh(self, charge: Charge, record: StateRecord) -> None:
-        """Find out what an intent that stands in the record means to us."""
-        charge.leased_until = None
-        if not record.spending or record.nonce == charge.settled:
-            charge.unknown = False
-            return
-        name, now = charge.job.name, charge.now(self._clock)
-        if record.holder != self._identity.holder or (self._journal is not None and self._journal.busy(name)):
-            if charge.watched is None or charge.watched[0] != record.nonce:
-                charge.watched = record.nonce, now - min(record.age, LEASE)
-            charge.leased_until = charge.watched[1] + LEASE
-            if now < charge.leased_until:
-                return
-        charge.unknown = True
-        if charge.told != record.nonce:
-            charge.told = record.nonce
-            self._sink.tell(outcome.grant_unknown(charge.job, record))
 
     async def _entry(self, charge: Charge, *, last: bool = False) -> Entry | None:
         name = charge.job.name

@@ -56,8 +56,12 @@ class Look:
 
     def _tell_strangers(self, charge: Charge, before: tuple[Held | None, ...]) -> None:
         for place, old, new in zip(charge.job.destinations, before, charge.held or (), strict=True):
-            if new is not None and not new.ours and new != old and place in charge.known_ours:
+            if place not in charge.known_ours or new == old:
+                continue
+            if new is not None and not new.ours:
                 self._sink.tell(outcome.foreign_change(charge.job.name, place, new))
+            elif new is None and old is not None and not old.is_over(charge.now(self._clock)):
+                self._sink.tell(outcome.deleted(charge.job.name, place))
 
     def note_calendar(self, charge: Charge) -> None:
         """Note when the job's calendar comes round after the oldest token that stands was issued."""

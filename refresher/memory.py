@@ -29,7 +29,10 @@ class Memory:
     def charge(self, job: Job) -> Charge:
         """Return a charge of `job`, with what an earlier process knew of it, under its old name too."""
         kept = self._of(lambda ledger: self._recalled(ledger, job))
-        return Charge(job=job) if kept is None else Charge(job=job).recall(kept.as_of(self._clock.now()))
+        if kept is None:
+            return Charge(job=job)
+        charge = Charge(job=job)
+        return charge.recall(kept.as_of(charge.now(self._clock)))  # time is reckoned from here: waits are as of now
 
     def handed_on(self, charge: Charge, heir: Charge) -> Charge:
         """Return the charge of the heir's job, with what was known of it under its old name, and the history too."""

@@ -18,6 +18,7 @@ from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Rejected, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Held
+from refresher.deletions import Deletions
 from refresher.endings import Endings, Walk
 from refresher.endpoint import Endpoint
 from refresher.exchange import Asked, Exchange
@@ -62,6 +63,7 @@ class Rotation:
             identity=identity,
             save=lambda former: self._saved(former, Walk(began=clock.monotonic())),
         )
+        self._deletions = Deletions(sink)
         self._stores = stores
         self._clock = clock
         self._identity = identity
@@ -204,9 +206,9 @@ class Rotation:
             except StoreConflictError:
                 return index
             ends = expires_at
-            if written.deletion_time is not None and (ends is None or written.deletion_time < ends):
-                ends = written.deletion_time.replace(microsecond=0)  # Vault deletes it before it dies
-                self._endings.tell((outcome.deleted_early(job.name, place, ends),))
+            early = written.deletion_time is not None and (ends is None or written.deletion_time < ends)
+            ends = written.deletion_time.replace(microsecond=0) if early and written.deletion_time else ends
+            self._deletions.noted(job, place, ends if early else None)
             issued_at = token.issued_at.replace(microsecond=0)
             held[index] = Held(version=written.version, issued_at=issued_at, expires_at=ends)
             versions[index] = written.version

@@ -81,6 +81,8 @@ def _job(draft: Draft, provider: Provider, destinations: tuple[Location, ...], s
         params=params,
         lifetime=lifetime,
         refreshes=provider.refreshes,
+        single_use=provider.single_use is not False,  # where nobody says, it counts as void once used
+        leeway=provider.leeway,
         revokes_previous=draft.stated("revokes_previous", bool(provider.revokes_previous)),
         response=_response(provider.response, draft.get("response")),
         shape=made,

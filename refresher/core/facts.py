@@ -18,6 +18,10 @@ class Held:
     expires_at: datetime | None = None
     ours: bool = True
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether it has expired, or Vault has deleted it as it said it would."""
+        return self.expires_at is not None and now >= self.expires_at
+
     @property
     def lifetime(self) -> timedelta | None:
         """The whole life it had when issued, where both ends are known and in order."""
@@ -47,6 +51,8 @@ class Facts:
     `hint` is when the provider said to come back, `scheduled` the next time on the job's calendar, `kept_at` when its
     refresh token was last changed. `known_ours`: every path where a stranger's secret stands is known to be ours.
     `unknown`: nobody knows whether its grant was spent. `leased_until`: until then another daemon may be spending it.
+    `replay_until`: until then a spent refresh token may be sent again. `record_ends`: when Vault deletes the state
+    record, and the refresh token in it.
     """
 
     now: datetime
@@ -63,3 +69,5 @@ class Facts:
     kept_at: datetime | None = None
     unknown: bool = False
     leased_until: datetime | None = None
+    replay_until: datetime | None = None
+    record_ends: datetime | None = None

@@ -138,8 +138,9 @@ class Job:
     """One OAuth client at one provider, kept fresh at one or more Vault paths.
 
     `token_url` is whole (environment, base_url and vars are resolved), or empty where `shape.issuer` leads to it.
-    `refreshes`: a refresh token in an answer is used between full grants. `lifetime`: what to assume when the provider
-    states none. `params`: extra form members, repeats kept.
+    `refreshes`: a refresh token in an answer is used between full grants. `single_use`: it is void once used, but for
+    `leeway` from then on. `lifetime`: what to assume when the provider states none. `params`: extra form members,
+    repeats kept.
     """
 
     name: str
@@ -158,6 +159,8 @@ class Job:
     renew_before: Margin | None = None
     lifetime: timedelta | None = None
     refreshes: bool = False
+    single_use: bool = True
+    leeway: timedelta | None = None
     revokes_previous: bool = False
     response: ResponseMap = USUAL_REPLY
     shape: Shape = PLAIN_SHAPE
@@ -201,3 +204,9 @@ class Job:
     def host(self) -> str:
         """What its requests are counted under: the host of the token endpoint, or of the issuer that leads there."""
         return "exec" if self.shape.program is not None else urlsplit(self.shape.issuer or self.token_url).netloc
+
+
+def asked_for(job: Job) -> tuple[object, ...]:
+    """Return what `job` asks its provider for, and by whom: where it changes, another token is wanted."""
+    client = (job.token_url, job.client_auth, job.client_id, job.username)
+    return (*client, job.grant, job.scope, job.require_scope, job.params, job.response, job.shape)

@@ -126,11 +126,18 @@ def tell_broken(error: BaseException, failures: int) -> Event:
     return Event(name="failing", level="error" if failures == 1 else "debug", fields=fields)
 
 
-def deleted_early(job: str, place: Location, when: datetime) -> Event:
-    """Return the alert that Vault will delete what was just written before the token expires."""
-    why = "Vault deletes this version before the token expires: lift delete_version_after of the mount or the path"
+def deleted_early(job: Job, place: Location, when: datetime) -> Event:
+    """Return the alert that Vault will delete what was just written: before the token expires, or the state record."""
+    what = "the state record, and the refresh token in it" if place == job.state else "it before the token expires"
+    why = f"Vault deletes {what}: lift delete_version_after of the mount or the path; until then it is renewed in time"
     fields: dict[str, Field] = {"error": "deleted_early", "path": str(place), "deletion_time": stamp(when), "why": why}
-    return Event(name="store_failed", level="error", job=job, fields=fields)
+    return Event(name="store_failed", level="error", job=job.name, fields=fields)
+
+
+def deleted(job: str, place: Location) -> Event:
+    """Return the alert that somebody deleted the token at a path that is ours."""
+    fields: dict[str, Field] = {"error": "deleted", "path": str(place), "why": "somebody deleted it: it is renewed"}
+    return Event(name="foreign_change", level="error", job=job, fields=fields)
 
 
 def unmanaged(job: Job) -> Event:
@@ -149,9 +156,14 @@ def foreign_change(job: str, place: Location, held: Held) -> Event:
     return Event(name="foreign_change", level="error", job=job, fields=fields)
 
 
-def grant_unknown(job: Job, record: StateRecord) -> Event:
-    """Return the alert that a grant may have been spent by somebody who did not live to tell."""
-    if job.grant == "refresh_token":
+def grant_unknown(job: Job, record: StateRecord, *, replayed: bool = False) -> Event:
+    """Return the alert that a grant may have been spent by somebody who did not live to tell.
+
+    `replayed`: the catalogue says that its refresh token may be sent again.
+    """
+    if job.grant == "refresh_token" and replayed:
+        how = "the refresh token is sent again at once, which its provider allows"
+    elif job.grant == "refresh_token":
         how = "the refresh token is sent again only when readers' token is about to expire, which may end the consent"
     else:
         how = "the full grant is taken"

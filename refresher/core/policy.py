@@ -64,10 +64,12 @@ def unknown(facts: Facts) -> Need | None:
     """Whether the refresh token was spent is not known: the full grant at once, else the token as the last resort.
 
     A spent one that comes back may end the consent (RFC 9700, section 4.14.2): readers come first, but only at the end.
+    Where the catalogue says that it may come back (`single_use`, `leeway`), there is nothing to wait for.
     """
     if not facts.unknown:
         return None
-    if facts.job.grant != "refresh_token" or None in facts.held:
+    allowed = not facts.job.single_use or (facts.replay_until is not None and facts.now < facts.replay_until)
+    if facts.job.grant != "refresh_token" or None in facts.held or allowed:
         return Need(at=facts.now, reason="grant_unknown")
     ends = [
         one.expires_at - (promised(one, facts.job) or due.STRANGER_LEAD)
@@ -145,9 +147,16 @@ def kept_alive(facts: Facts) -> Moment | None:
     return None if every is None or facts.kept_at is None else Moment(at=facts.kept_at + every, reason="keep_alive")
 
 
+def doomed(facts: Facts) -> Moment | None:
+    """Vault deletes the state record by itself: it is written anew in half of the time that it has."""
+    if facts.record_ends is None or facts.kept_at is None:
+        return None
+    return Moment(at=facts.kept_at + (facts.record_ends - facts.kept_at) / 2, reason="doomed")
+
+
 HALTS: Final[tuple[Callable[[Facts], Halt | None], ...]] = (unmanaged, latched)
 NEEDS: Final[tuple[Callable[[Facts], Need | None], ...]] = (unknown, forced, missing, foreign, repeated, timely)
-SOURCES: Final[tuple[Callable[[Facts], Moment | None], ...]] = (expiring, hinted, aged, scheduled, kept_alive)
+SOURCES: Final[tuple[Callable[[Facts], Moment | None], ...]] = (expiring, hinted, aged, scheduled, kept_alive, doomed)
 
 
 def decide(facts: Facts) -> Verdict:

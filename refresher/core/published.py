@@ -128,7 +128,8 @@ class StateRecord:
 
     `generation` counts the refresh tokens. `spending`: a grant is being spent, by the daemon `holder`, under this
     `nonce`, for the generation `following`. `moved`: `to NAME` while it is moved to a job's new name, `from NAME` when
-    it has arrived there, until the next grant. `age`: how long it stands there, by Vault's clock.
+    it has arrived there, until the next grant. `deletion_time`: when Vault will delete it by itself. `age`: how long it
+    stands there, by Vault's clock.
     """
 
     version: int | None
@@ -140,6 +141,7 @@ class StateRecord:
     nonce: str = ""
     following: int = 0
     moved: str = ""
+    deletion_time: datetime | None = field(default=None, compare=False)
     age: timedelta = field(default=timedelta(), compare=False)
 
     @property
@@ -167,6 +169,7 @@ def record_of(secret: Found | Absent) -> StateRecord:
         refresh_token=secret.data.get("refresh_token") or None,
         updated_at=unstamp(secret.data.get("updated_at", Secret("")).reveal()),
         generation=_number(secret.data.get("generation")),
+        deletion_time=secret.deletion_time,
         age=secret.age,
     )
 

@@ -13,6 +13,8 @@ from refresher.core.model import HttpResponse
 
 LONGEST: Final = 3600  # seconds; MSAL.NET obeys no longer wait either
 EPOCH_FROM: Final = 1_000_000_000  # a rate-limit reset from here on is a moment, below it a span
+# In use; the last is that of draft-ietf-httpapi-ratelimit-headers (to its version 07).
+RESETS: Final = ("x-rate-limit-reset", "x-ratelimit-reset", "ratelimit-reset")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _LONGEST_DATE: Final = 64  # characters; the longest form of RFC 9110 section 5.6.7 has 33
 
@@ -24,7 +26,7 @@ def asked_wait(response: HttpResponse, now: datetime) -> int | None:
 
 def wait(response: HttpResponse, now: datetime) -> int | None:
     """Return the seconds (1 to 3600) that the reply's headers ask for, or None: Retry-After, else a limit's reset."""
-    resets = response.header("x-rate-limit-reset") + response.header("x-ratelimit-reset")
+    resets = [value for name in RESETS for value in response.header(name)]
     return asked_wait(response, now) or _largest([_reset(value, now) for value in resets])
 
 

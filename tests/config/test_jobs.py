@@ -190,3 +190,14 @@ def test_a_mistake_in_the_defaults_hides_none_of_a_job_with_a_value_of_its_own(m
 def test_odd_but_allowed(load, keys, warning):
     (line,) = load(VAULT + job(**keys)).warnings
     assert f"[jobs.crm] {warning}" in line
+
+
+@pytest.mark.parametrize(
+    ("provider", "single_use", "leeway"),
+    [("xero", True, timedelta(minutes=30)), ("google", False, None), ("oauth2", True, None)],
+)
+def test_what_the_catalogue_says_of_used_refresh_tokens_reaches_the_job(load, provider, single_use, leeway):
+    url = {} if provider == "oauth2" else {"token_url": None}
+    keys = {"grant": '"refresh_token"', "refresh_token": '"env:RT"', "client_auth": None}
+    found = load(VAULT + job(provider=f'"{provider}"', **url | keys)).jobs["crm"]
+    assert (found.single_use, found.leeway) == (single_use, leeway)

@@ -186,7 +186,7 @@ def test_a_bug_is_told_by_its_type_and_the_innermost_place():
 
 def test_alerts_name_the_path_and_what_to_do():
     job: Job = a_job(destinations=(PLACE, OTHER))
-    early = outcome.deleted_early("crm", PLACE, NOW)
+    early = outcome.deleted_early(a_job(), PLACE, NOW)
     assert (early.level, early.fields["path"], early.fields["deletion_time"]) == (
         "error",
         "secret/tokens/crm",

@@ -70,7 +70,7 @@ def test_told_to_wait_until_t_the_answer_at_t_is_to_rotate(lifetime, margin, age
 def test_the_order_of_the_rules():
     assert [rule.__name__ for rule in policy.HALTS] == ["unmanaged", "latched"]
     assert [rule.__name__ for rule in policy.NEEDS] == ["unknown", "forced", "missing", "foreign", "repeated", "timely"]
-    sources = ["expiring", "hinted", "aged", "scheduled", "kept_alive"]
+    sources = ["expiring", "hinted", "aged", "scheduled", "kept_alive", "doomed"]
     assert [source.__name__ for source in policy.SOURCES] == sources
 
 
@@ -159,6 +159,7 @@ HOUR = timedelta(hours=1)
             NOW + HOUR / 2,
             "keep_alive",
         ),
+        (facts_of(a_token_held(HOUR * 24), kept_at=NOW - HOUR, record_ends=NOW + HOUR * 3), NOW + HOUR, "doomed"),
         (facts_of(a_token_held(HOUR * 24), hint=NOW + HOUR, scheduled=NOW + HOUR * 3), NOW + HOUR, "hint"),
     ],
 )

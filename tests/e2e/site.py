@@ -154,9 +154,9 @@ class Site:
         one = f"{self.mount}/data/{path}?version="
         return [self.bao.api("GET", f"{one}{number}")["data"]["data"] for number in sorted(map(int, known))]
 
-    def written_at(self, job: str) -> list[float]:
-        """Return when each version was written to the job's path, in Unix seconds; as many as the mount keeps."""
-        known = self.bao.api("GET", f"{self.mount}/metadata/{self.jobs[job]['path']}")["data"]["versions"]
+    def written_at(self, path: str) -> list[float]:
+        """Return when each version was written to `path`, in Unix seconds; as many as the mount keeps."""
+        known = self.bao.api("GET", f"{self.mount}/metadata/{path}")["data"]["versions"]
         return sorted(datetime.fromisoformat(one["created_time"]).timestamp() for one in known.values())
 
     @property

@@ -6,6 +6,7 @@ from refresher.core import outcome
 from refresher.core.events import EventName
 from refresher.core.model import Location
 from refresher.host import log
+from tests.core.builders import a_job
 from tests.fakes.clock import START
 from tests.guards import events
 
@@ -27,12 +28,12 @@ def test_every_field_is_explained_and_belongs_to_an_event() -> None:
 def test_a_field_or_level_that_is_not_promised_is_caught(monkeypatch) -> None:
     place = Location(mount="secret", path="tokens/crm")
     with events.watched() as broken:
-        outcome.deleted_early("crm", place, START)
+        outcome.deleted_early(a_job(), place, START)
     assert broken == set()
     without = {"store_failed": events.Promise(frozenset({"info"}), frozenset({"error", "path", "why"}))}
     monkeypatch.setattr(events, "events", lambda: without)
     with events.watched() as broken:
-        outcome.deleted_early("crm", place, START)
+        outcome.deleted_early(a_job(), place, START)
     assert broken == {
         "refresher.core.outcome: store_failed: deletion_time",
         "refresher.core.outcome: store_failed: error",

@@ -141,6 +141,7 @@ def test_a_403_that_says_when_to_return(headers, body, expected):
         ({"retry_after": "7", "x_ratelimit_reset": "20"}, 7),
         ({"retry_after": "soon", "x_ratelimit_reset": "20"}, 20),
         ({"x_rate_limit_reset": "20", "x_ratelimit_reset": "30.5"}, 31),
+        ({"ratelimit_reset": "50"}, 50),
         ({"x_ratelimit_reset": str(EPOCH + 40)}, 40),
         ({"x_ratelimit_reset": str(EPOCH - 40)}, None),
         ({"x_ratelimit_reset": "1000000000"}, None),

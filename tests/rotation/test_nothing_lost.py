@@ -136,6 +136,39 @@ async def test_without_a_full_grant_it_is_sent_again_only_when_readers_would_be_
     assert len(stage.sink.named("grant_unknown")) == 1
 
 
+ALLOWED = [{"single_use": False}, {"leeway": timedelta(minutes=10)}]
+
+
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize("words", ALLOWED, ids=["reusable", "leeway"])
+async def test_where_the_catalogue_lets_it_come_back_it_is_sent_again_at_once(words):
+    stage = spending(refresh_only(**words), MINE, token(2, refresh_token="RT-2"))
+    await stage.rotate()
+    stage.spent()
+    stage.restart()
+    assert (await stage.later(minutes=1)).reason == "grant_unknown"
+    assert stage.grants() == ["RT-seed", "RT-1"]
+    (told,) = stage.sink.named("grant_unknown")
+    assert "at once" in told.fields["why"]
+
+
+@pytest.mark.parametrize(
+    ("age", "following"), [(timedelta(minutes=9, seconds=30), "4"), (timedelta(), "5")], ids=["late", "second"]
+)
+async def test_a_leeway_runs_from_the_first_use_and_ends(age, following):
+    """Of an intent that followed another one that was never answered, nobody knows when the token was first used."""
+    stage = spending(refresh_only(leeway=timedelta(minutes=10)), MINE, token(2, refresh_token="RT-2"))
+    await stage.rotate()
+    stage.store.put(STATE, KEPT | INTENT | {"holder": MINE, "following": following})
+    stage.store.age = age
+    stage.restart()
+    await stage.later(minutes=1)
+    assert stage.grants() == ["RT-seed"]
+    assert (await stage.later(minutes=50)).outcome == "rotated"
+    (told,) = stage.sink.named("grant_unknown")
+    assert "at once" not in told.fields["why"]
+
+
 async def test_a_lost_answer_is_a_spent_token():
     stage = spending(refreshing(), MINE, lost(), token(2, refresh_token="RT-2"))
     await stage.rotate()

@@ -1,11 +1,10 @@
 """Whose path it is: what is never ours is never written, what was ours is honoured and taken back by check-and-set."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from refresher.core.model import Location, Written
+from refresher.core.model import Location
 from tests.core.builders import NOW, PLACE, STATE
 from tests.rotation.stage import Stage, refresh_only, refreshing, refused, replaceable, token
 
@@ -135,7 +134,7 @@ async def test_a_deleted_path_is_written_again_in_the_same_walk():
     ended = await stage.rotate()
 
     assert (ended.outcome, ended.destinations) == ("rotated", ((PLACE, 3),))
-    assert stage.sink.told() == []
+    assert stage.sink.told() == [("foreign_change", "deleted")]
 
 
 async def test_a_path_that_keeps_changing_is_told_of_this_job_alone_and_no_token_is_lost():
@@ -289,49 +288,6 @@ async def test_a_state_record_that_cannot_be_read_counts_as_empty(members):
     assert (await stage.rotate()).outcome == "rotated"
     assert stage.grants() == ["RT-seed"]
     assert stage.stands(STATE)["generation"] == "1"
-
-
-class Deleting:
-    """A store whose mount deletes each version after `span`."""
-
-    def __init__(self, stage: Stage, span: timedelta) -> None:
-        self.stage, self.store, self.span = stage, stage.store, span
-        self.written = stage.clock.now()
-
-    async def write(self, place, data, *, cas):
-        written = await self.store.write(place, data, cas=cas)
-        self.written = self.stage.clock.now()
-        return Written(version=written.version, deletion_time=self.written + self.span)
-
-    async def read(self, place):
-        found = await self.store.read(place)
-        return replace(found, deletion_time=self.written + self.span) if getattr(found, "data", None) else found
-
-    async def prove(self, place):
-        await self.store.prove(place)
-
-
-@pytest.mark.parametrize("job", [replaceable(), refreshing()], ids=["replaceable", "irreplaceable"])
-@pytest.mark.parametrize("restart", [False, True])
-async def test_a_token_that_vault_will_delete_early_is_told_and_renewed_before(job, restart):
-    stage = Stage(token(1), token(2), job=job)
-    stage.stores[""] = Deleting(stage, timedelta(minutes=20))
-
-    ended = await stage.rotate()
-
-    assert ended.expires_at == NOW + timedelta(minutes=20)
-    assert [dict(one.fields)["error"] for one in stage.sink.named("store_failed")] == ["deleted_early"]
-    if restart:
-        stage.restart()
-    assert (await stage.later(minutes=9)).outcome == "fresh"
-    assert (await stage.later(minutes=8)).outcome == "rotated"
-
-
-async def test_a_version_that_outlives_its_token_is_nothing_to_tell():
-    stage = Stage(token(1))
-    stage.stores[""] = Deleting(stage, timedelta(hours=2))
-    assert (await stage.rotate()).expires_at == NOW + HOUR
-    assert stage.sink.told() == []
 
 
 async def test_a_stranger_who_writes_in_between_is_no_reason_to_wait_for_a_clock_that_was_set_back():

@@ -110,3 +110,34 @@ async def test_a_clock_that_was_set_back_round_a_restart_puts_nothing_off(live):
         await heir.clock.advance(6 * MINUTE)  # the longest backoff of before is 5 min
         assert heir.provider.issued[heir.token("crm")] > heir.clock.now()
         assert heir.state("crm") == "fresh"
+
+
+@pytest.mark.fault("F26")
+async def test_a_clock_that_is_set_back_while_a_start_looks_puts_nothing_off():
+    house = House(job("crm"), lifetime=60)
+    house.ledger = FakeLedger()
+    async with house.serving():
+        await house.advance(20 * MINUTE)
+        house.provider.refuse = lambda _asked: answer(503)
+        await house.advance(2 * MINUTE)
+    heir = house.heir()
+    heir.provider.refuse = lambda _asked: None
+    heir.store.latency = 4 * SECOND
+    async with heir.serving():
+        heir.clock.jump(-HOUR)
+        before = heir.provider.clients["crm"].serial
+        await heir.clock.advance(6 * MINUTE)  # the longest backoff of before is 5 min
+        assert heir.provider.clients["crm"].serial > before
+
+
+@pytest.mark.fault("F26")
+async def test_a_clock_that_is_set_back_between_request_and_answer_makes_no_token_live_longer():
+    house = House(job("crm"), lifetime=60)
+    house.provider.latency = 4 * SECOND
+    async with house.serving():
+        await house.advance(SECOND)
+        assert house.asked("crm") == 1
+        house.clock.jump(-HOUR)
+        await house.advance(5 * MINUTE)
+        assert house.asked("crm") >= 5, "not after an hour alone"
+        assert house.provider.issued[house.token("crm")] > house.clock.now()
