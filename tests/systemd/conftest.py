@@ -30,11 +30,18 @@ def boot(tmp_path: Path) -> Iterator[Callable[[], Box]]:
 
 
 @pytest.fixture(scope="session", params=[pytest.param("/", id="here", marks=pytest.mark.host)])
-def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def box(request: pytest.FixtureRequest, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """One systemd for the whole run, with refresher installed and nothing configured."""
     with booted(tmp_path_factory.mktemp("box"), Path(request.param)) as box:
-        install(box)
+        install(box, packages)
+        box.run("rm", "--recursive", "/etc/refresher")  # each test has its own
         yield box
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which packages are built."""
+    return tmp_path_factory.mktemp("packages")
 
 
 @pytest.fixture(scope="session")
