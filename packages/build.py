@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from packages import completions, man, scripts
-from packages.libraries import glibc, licences, libraries, wheel
+from packages.libraries import glibc, libraries, licences, wheel
 from packages.surface import verbs
 from packages.tree import Tree
 from refresher import __version__
@@ -44,6 +44,7 @@ A daemon that fetches the OAuth token of each third-party API before the last
 one expires, and writes it to HashiCorp Vault or OpenBao, where every other
 program reads it. It replaces the cron line with curl and vault kv put in it.
 """
+SMALLEST: Final = {"deb": "xz", "rpm": "zstd"}  # Debian 12's lintian calls zstd in a .deb an error
 ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 MAINTAINER: Final = "refresher maintainers <maintainers@refresher.invalid>"
 DEBIAN_CHANGELOG: Final = f"""\
@@ -94,7 +95,9 @@ def unconfigured() -> str:
     return UNCONFIGURED + "\n".join(f"# {line}" if line and not line.startswith("#") else line for line in lines) + "\n"
 
 
-def pack(tree: Tree, output: Path, *, kind: str, python: str, version: str = __version__) -> Path:
+def pack(  # noqa: PLR0913  # a package's name, and how it is made
+    tree: Tree, output: Path, *, kind: str, python: str, version: str = __version__, compression: str = ""
+) -> Path:
     """Pack `tree` as a `kind`, deb or rpm, in the folder `output`, and return the file."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -103,7 +106,10 @@ def pack(tree: Tree, output: Path, *, kind: str, python: str, version: str = __v
             (folder / name).write_text(text)
         made = {name: str(folder / name) for name in texts}
         config = folder / "nfpm.json"
-        config.write_text(json.dumps(_nfpm(tree, kind, python, version, made)))
+        settings = _nfpm(tree, kind, python, made)
+        settings |= {"version": version}
+        settings[kind]["compression"] = compression or SMALLEST[kind]
+        config.write_text(json.dumps(settings))
         output.mkdir(parents=True, exist_ok=True)
         nfpm = Path(sys.executable).with_name("nfpm")
         command = [str(nfpm), "package", "--config", str(config), "--packager", kind, "--target", str(output)]
@@ -111,7 +117,7 @@ def pack(tree: Tree, output: Path, *, kind: str, python: str, version: str = __v
     return Path(said.strip().rsplit(": ", 1)[1])
 
 
-def _nfpm(tree: Tree, kind: str, python: str, version: str, made: dict[str, str]) -> dict[str, Any]:
+def _nfpm(tree: Tree, kind: str, python: str, made: dict[str, str]) -> dict[str, Any]:
     """Return nfpm's configuration. In an .rpm the trigger of the transaction is a matter of its own."""
     posttrans = made.pop("posttrans", None)
     needs_glibc = glibc(tree.folder / LIBRARY)
@@ -121,7 +127,6 @@ def _nfpm(tree: Tree, kind: str, python: str, version: str, made: dict[str, str]
     }
     return {
         "name": "refresher",
-        "version": version,
         "release": "1",
         "arch": ARCHITECTURES[platform.machine()],
         "section": "admin",
@@ -132,9 +137,8 @@ def _nfpm(tree: Tree, kind: str, python: str, version: str, made: dict[str, str]
         "depends": needs[kind],
         "contents": tree.contents(kind),
         "scripts": made,
-        "deb": {"compression": "xz"},
-        "rpm": {"compression": "xz", "summary": ABOUT.split("\n")[0]}
-        | ({"scripts": {"posttrans": posttrans}} if posttrans else {}),
+        "deb": {},
+        "rpm": {"summary": ABOUT.split("\n")[0]} | ({"scripts": {"posttrans": posttrans}} if posttrans else {}),
     }
 
 

@@ -25,7 +25,8 @@ _refresher() {{
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     fi
-    [[ " $files " == *" $before "* ]] || mapfile -t -O "${{#COMPREPLY[@]}}" COMPREPLY < <(compgen -W "$words" -- "$current")
+    [[ " $files " == *" $before "* ]] ||
+        mapfile -t -O "${{#COMPREPLY[@]}}" COMPREPLY < <(compgen -W "$words" -- "$current")
 }}
 complete -F _refresher refresher
 """

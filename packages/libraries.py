@@ -44,8 +44,8 @@ def glibc(folder: Path) -> str:
     """Return the oldest glibc on which the wheels installed in `folder` run, by their own tags (PEP 600)."""
     oldest = [(2, 17)]
     for tags in folder.glob("*.dist-info/WHEEL"):
-        if found := re.findall(r"manylinux_(\d+)_(\d+)_", tags.read_text()):
-            oldest.append(min((int(major), int(minor)) for major, minor in found))
+        found = re.findall(r"manylinux_(\d+)_(\d+)_", tags.read_text())
+        oldest += sorted((int(major), int(minor)) for major, minor in found)[:1]
     major, minor = max(oldest)
     return f"{major}.{minor}"
 

@@ -47,7 +47,10 @@ def _of(verb: Verb) -> Iterator[str]:
     yield from (".SH SYNOPSIS", f".B refresher {verb.name}", f"[\\fIOPTION\\fR]... {arguments}".rstrip())
     yield from (".SH DESCRIPTION", _plain(verb.about))
     if verb.arguments:
-        yield from (".SH ARGUMENTS", *_listed({f"\\fI{_plain(word.metavar)}\\fR": word.about for word in verb.arguments}))
+        yield from (
+            ".SH ARGUMENTS",
+            *_listed({f"\\fI{_plain(word.metavar)}\\fR": word.about for word in verb.arguments}),
+        )
     yield from (".SH OPTIONS", *_listed({_option(word): word.about for word in verb.options}))
     yield from (".SH SEE ALSO", ".BR refresher (1),", "for the exit status too")
 

@@ -42,13 +42,14 @@ def verbs() -> tuple[Verb, ...]:
 
 
 def _verb(name: str, about: str) -> Verb:
-    options, arguments = [], []
+    options: list[Word] = []
+    arguments: list[Word] = []
     for parameter in command_of(name).params:
         (options if parameter.opts[0].startswith("-") else arguments).append(_word(parameter))
     return Verb(name=name, about=about, options=(*options, HELP), arguments=tuple(arguments))
 
 
-def _word(parameter: Any) -> Word:
+def _word(parameter: Any) -> Word:  # noqa: ANN401  # typer does not name its class
     kind = parameter.type_descriptor.annotation
     is_class = isinstance(kind, type)
     option = parameter.opts[0].startswith("-")

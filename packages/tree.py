@@ -12,6 +12,7 @@ ONLY: Final = {
     "usr/share/doc/refresher/changelog.Debian.gz": "deb",
     "usr/share/licenses": "rpm",
 }
+OURS: Final = "refresher"
 SETTINGS: Final = "etc/"
 
 
@@ -32,13 +33,17 @@ class Tree:
     def contents(self, kind: str) -> list[dict[str, object]]:
         """Return what nfpm packs for a `kind`, deb or rpm; what is in /etc stays as it was changed."""
         found: list[dict[str, object]] = []
-        for file in sorted(one for one in self.folder.rglob("*") if one.is_file() or one.is_symlink()):
+        for file in sorted(self.folder.rglob("*")):
             name = str(file.relative_to(self.folder))
             if any(Path(name).is_relative_to(place) and kind != only for place, only in ONLY.items()):
                 continue
+            if file.is_dir():
+                if OURS in file.relative_to(self.folder).parts:  # others' folders are not ours to remove
+                    found.append({"dst": f"/{name}", "type": "dir", "file_info": {"mode": 0o755}})
+                continue
             mode = 0o755 if os.access(file, os.X_OK) and name.startswith("usr/bin/") else 0o644
             how = {"type": "config|noreplace"} if name.startswith(SETTINGS) else {}
-            found.append({"src": str(file), "dst": f"/{name}", "file_info": {"mode": mode}} | how)
+            found.append({"src": str(file), "dst": f"/{name}", "file_info": {"mode": mode}, **how})
         return found
 
     def _put(self, name: str, data: bytes, mode: int) -> None:

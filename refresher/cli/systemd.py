@@ -35,7 +35,9 @@ def systemd(deed: DeedArgument, name: NameArgument = "refresher.service") -> Non
     program = _program()
     typer.echo(for_program(units[name].read_text("utf-8"), program), nl=False)
     if any(program.is_relative_to(one) for one in HIDDEN):
-        typer.echo(f"{program}: the unit's sandbox hides that folder; install refresher elsewhere, as in /opt", err=True)
+        typer.echo(
+            f"{program}: the unit's sandbox hides that folder; install refresher elsewhere, as in /opt", err=True
+        )
 
 
 def for_program(unit: str, program: Path) -> str:

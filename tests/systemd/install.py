@@ -61,6 +61,6 @@ def later(output: Path, python: str, kind: str) -> Path:
     before = file.read_text()
     file.write_text(before.replace('__version__ = "', f'__version__ = "{NEXT}"  # "'))
     try:
-        return pack(staged(python), output, kind=kind, python=python, version=NEXT)
+        return pack(staged(python), output, kind=kind, python=python, version=NEXT, compression="gzip")
     finally:
         file.write_text(before)
