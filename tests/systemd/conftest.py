@@ -94,7 +94,13 @@ def new_host(box: Box, box_bao: OpenBao, box_provider: Provider) -> Iterator[Cal
         for host in hosts:
             host.close()
             box.run("rm", "-rf", f"/etc/systemd/system/{host.unit}.d", f"/var/lib/private/refresher{host.suffix}")
-        box.run("rm", "-rf", "/etc/refresher", "/etc/credstore", "/etc/systemd/system/refresher-once.timer.d")
+        settings = (
+            "/etc/refresher",
+            "/etc/credstore",
+            "/etc/credstore.encrypted",
+            "/etc/systemd/system/refresher-once.timer.d",
+        )
+        box.run("rm", "-rf", *settings)
         box.systemctl("daemon-reload")
 
 
