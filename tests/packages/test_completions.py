@@ -74,7 +74,7 @@ def test_zsh(folder, line, offered):
 
 def typed(folder, line):
     """Type `line` and a tab into a zsh, and return what its terminal shows then."""
-    end = "end() { zle -I; print -r -- E''ND }; zle -N end; bindkey '^X^X' end"
+    end = "tell() { zle -I; print -r -- E''ND }; zle -N tell; bindkey '^X^X' tell"
     start = f"PS1=; fpath=($PWD/script $fpath); autoload -U compinit; compinit -u -d dump; {end}; print -r -- RE''ADY\r"
     pid, terminal = pty.fork()
     if pid == 0:
