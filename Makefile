@@ -5,6 +5,7 @@
 #   make test-fast    the tests that start no server: seconds
 #   make test-host    the tests that need root or Debian packages, which it installs
 #   make test-nightly the long ones
+#   make packages     the .deb and the .rpm, in dist/
 #   make check        ruff, mypy, import-linter
 #   make constraints  take the newest versions that pyproject.toml allows
 #   make clean        back to a fresh clone
@@ -14,19 +15,24 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11
 PYTEST_ARGS ?=
 # Debian packages that the tests marked `host` need.
-HOST_PACKAGES := chromium chromium-driver systemd
+HOST_PACKAGES := binutils chromium chromium-driver fish lintian man-db rpm systemd zsh
+# And those that a tree of another Debian is made with.
+NIGHTLY_PACKAGES := debootstrap systemd
 
 VENV := .venv
 PY := $(VENV)/bin/python
 # Twice quiet: pip then says nothing but errors, whatever warnings the settings of the machine cause.
 PIP_INSTALL = $(PY) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
+# Root alone can; others go on with what is there.
+INSTALL_PACKAGES = { [ "$$(id -u)" != 0 ] || { apt-get update -qq && \
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq --yes $(1); }; }
 # Whole files are shared out to four processes: tests with servers wait most of the time.
 SHARED_OUT = -n 4 --dist loadfile --no-loadscope-reorder
 MODULES := tests/servers/node_modules/.package-lock.json
 HOST_LOG := $(VENV)/host-tests.log
 
-.PHONY: demo picture test test-fast test-host test-nightly check constraints clean
+.PHONY: demo picture packages test test-fast test-host test-nightly check constraints clean
 .DELETE_ON_ERROR:
 
 # No file but the virtual environment is left: so no byte code beside the sources.
@@ -40,6 +46,7 @@ test-fast: $(VENV)/.test
 	$(PYTEST) -m "not e2e and not host and not nightly"
 
 test-nightly: $(VENV)/.test $(MODULES)
+	@$(call INSTALL_PACKAGES,$(NIGHTLY_PACKAGES))
 	$(PYTEST) -m nightly
 
 # pytest's 5 means that nothing was collected: said as it is, and counted as nothing.
@@ -50,13 +57,14 @@ test-host: $(VENV)/.test $(MODULES)
 	5) echo "make test-host: no host test yet, nothing was run"; exit 0 ;; \
 	*) cat $(HOST_LOG); exit $$code ;; \
 	esac; \
-	if [ -n "$(HOST_PACKAGES)" ] && [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes $(HOST_PACKAGES) || exit; \
-	fi; \
+	$(call INSTALL_PACKAGES,$(HOST_PACKAGES)) && \
 	$(PYTEST) -m host
 
 picture: $(VENV)/.demo
 	$(PY) -m docs.picture
+
+packages: $(VENV)/.test
+	$(PY) -m packages.build
 
 check: $(VENV)/.test
 	$(PY) -m ruff check .
@@ -80,7 +88,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(PY)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(PY)
-	$(PIP_INSTALL) --editable '.[demo,test]'
+	$(PIP_INSTALL) --editable '.[demo,package,test]'
 	@touch $@ $(VENV)/.demo
 
 # Node.js is the machine's or, without one, the wheel's: tests/servers/node.py finds it.
@@ -91,7 +99,7 @@ $(MODULES): tests/servers/package.json tests/servers/package-lock.json tests/ser
 constraints: | $(PY)
 	rm -rf $(VENV)/newest
 	$(PY) -m venv $(VENV)/newest
-	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[demo,test]'
+	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[demo,package,test]'
 	echo "# The versions that were tested together: make constraints" >constraints.txt
 	$(VENV)/newest/bin/python -m pip freeze --exclude refresher >>constraints.txt
 	rm -rf $(VENV)/newest

@@ -81,7 +81,7 @@ class Heartbeat:
 
     def _stall(self) -> None:
         """Find out whether the scheduler makes progress, and say so once where it does not."""
-        now, waiting, moved = self._clock.monotonic(), self._roster.waiting_since, self._roster.hung_since
+        now, (waiting, moved) = self._clock.monotonic(), self._roster.stuck_since
         why = ""
         if now - self._watch.swept_at > LATE:
             why = f"the sweep has not gone round for {now - self._watch.swept_at:.0f} s"

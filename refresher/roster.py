@@ -71,7 +71,7 @@ class Roster:
     async def once(
         self, names: Collection[str], *, force: bool, progress: Callable[[Outcome], None] = lambda _: None
     ) -> list[Outcome]:
-        """Walk what is due among `names`, all of them by `force`, and return how each ended, as `progress` hears it."""
+        """Walk what is due of `names`, all by `force`; return how each that was begun ended, as `progress` hears it."""
         said: dict[str, Outcome] = {}
 
         def say(name: str) -> None:
@@ -83,14 +83,19 @@ class Roster:
         async with asyncio.TaskGroup() as self._walks.group:
             await self.look_all(names)
             self._say = lambda name: None if self.charges[name].pending or self.charges[name].awaits else say(name)
-            for name in names:
+            for name in () if self._walks.stopping else names:
                 self._begin_in_pass(name, force=force)
             await self._walks.all_done()
             await self._walk_what_awaited(names, force=force)
+            rest = () if self._walks.stopping else names
             await self._walks.finish(self.charges.values())
-        for name in names:
+        for name in rest:
             say(name)
-        return [said[name] for name in names]
+        return [said[name] for name in names if name in said]
+
+    def end_pass(self) -> None:
+        """Begin nothing more of a pass: what is under way comes to its end, and the rest is as it was."""
+        self._walks.stop()
 
     async def _walk_what_awaited(self, names: Collection[str], *, force: bool) -> None:
         """Walk again what awaits another job's token, as long as that brings some job of the pass further."""
@@ -195,14 +200,9 @@ class Roster:
         await each(tuple(self.charges) if names is None else names, self.look)
 
     @property
-    def waiting_since(self) -> float | None:
-        """Since when (monotonic) due jobs are not taken; None: they are."""
-        return self._walks.waiting_since
-
-    @property
-    def hung_since(self) -> float | None:
-        """Since when (monotonic) jobs are queued and no walk began or ended; None: none is queued."""
-        return self._walks.hung_since
+    def stuck_since(self) -> tuple[float | None, float | None]:
+        """Since when (monotonic) due jobs are not taken, and none of those queued was walked; None: all is well."""
+        return self._walks.waiting_since, self._walks.hung_since
 
     def unwritten(self) -> list[str]:
         """Return the irreplaceable jobs with an answer that is not in Vault yet, or under way."""

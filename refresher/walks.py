@@ -100,6 +100,11 @@ class Walks:
             self._turn.clear()
             await self._turn.wait()
 
+    def stop(self) -> None:
+        """Start no more."""
+        self.stopping = True
+        self._call()
+
     async def look(self, charge: Charge) -> None:
         """Read afresh what stands at the paths of `charge`, unless somebody is busy with it."""
         name = charge.job.name
@@ -184,7 +189,7 @@ class Walks:
     def _start_some(self) -> bool:
         """Start what may run; return whether anything was."""
         started = False
-        while (name := self._queue.take()) is not None:
+        while not self.stopping and (name := self._queue.take()) is not None:
             self.group.create_task(self._run(self._queued.pop(name)))
             self._moved_at, started = self._clock.monotonic(), True
         return started

@@ -21,10 +21,21 @@ VERBS = {
     "init": "Write a commented jobs.toml to start from.",
     "schema": "Print the JSON schema of jobs.toml, for editors.",
     "migrate": "Draft a jobs.toml from a crontab of token scripts; runs nothing, shows no secret.",
+    "systemd": "Print a unit, for an installation that no package made.",
     "demo": "Watch it work: a real OpenBao and a practice provider on this machine.",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+PURPOSE = "keeps a live OAuth token of each third-party API at its path in HashiCorp Vault or OpenBao."
+CONFIG = "--config FILE, with every verb that reads it; else $REFRESHER_CONFIG, ./jobs.toml, /etc/refresher/jobs.toml"
+EXITS = {
+    0: "all is well",
+    1: "something is not",
+    64: "wrong usage",
+    78: "a mistake in jobs.toml",
+    69: "Vault refuses for good",
+    75: "Vault or the network is away",
+}
 USAGE = 64  # EX_USAGE of sysexits.h; `os` is not imported for it
 
 
@@ -65,18 +76,19 @@ def overview(*, bold: bool) -> str:
     """Return what `refresher --help` prints."""
     strong, plain = ("\x1b[1m", "\x1b[0m") if bold else ("", "")
     verbs = "\n".join(f"  {strong}{verb:<10}{plain} {about}" for verb, about in VERBS.items())
+    exits = [f"{code} {meaning}" for code, meaning in EXITS.items()]
     return f"""\
-{strong}refresher{plain} keeps a live OAuth token of each third-party API at its path in HashiCorp Vault or OpenBao.
+{strong}refresher{plain} {PURPOSE}
 
 {strong}Usage:{plain} refresher VERB [OPTIONS]       refresher VERB --help tells a verb's options
 
 {verbs}
 
-  --config FILE, with every verb that reads it; else $REFRESHER_CONFIG, ./jobs.toml, /etc/refresher/jobs.toml
+  {CONFIG}
   --version, --help
 
-{strong}Exit codes:{plain} 0 all is well, 1 something is not, 64 wrong usage, 78 a mistake in jobs.toml,
-  69 Vault refuses for good, 75 Vault or the network is away
+{strong}Exit codes:{plain} {", ".join(exits[:4])},
+  {", ".join(exits[4:])}
 """
 
 

@@ -9,8 +9,10 @@ import difflib
 import os
 import traceback
 from importlib import import_module
+from typing import cast
 
 import typer
+from typer.core import TyperCommand
 from typer.main import get_command
 
 from refresher.cli import VERBS
@@ -41,14 +43,19 @@ def call(verb: str, arguments: list[str]) -> int:
         return os.EX_SOFTWARE
 
 
-def _run(verb: str, arguments: list[str]) -> int:
+def command_of(verb: str) -> TyperCommand:
+    """Return the command of `verb`: what it takes, and what it does."""
     app = typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.command(help=VERBS[verb])(getattr(import_module(f"refresher.cli.{verb}"), verb))
-    command = get_command(app)
+    return cast("TyperCommand", get_command(app))  # one function makes no group
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    command = command_of(verb)
     with command.make_context(f"refresher {verb}", arguments) as context:  # main() would end the process by itself
         outcome = command.invoke(context)
     return outcome if isinstance(outcome, int) else 0

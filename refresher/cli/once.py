@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or
 from refresher.cli._process import known_jobs, set_up
 from refresher.core.outcome import Outcome
 from refresher.core.settings import Settings
+from refresher.host import signals
 
 MANY: Final = 20  # from here on a terminal sees a progress bar
 JobsArgument = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="Only these jobs; else all.")]
@@ -34,7 +36,7 @@ def once(
     if not as_json:
         for ended in outcomes:
             print(_words.outcome_line(ended))
-    if all(ended.well for ended in outcomes):
+    if all(ended.well for ended in outcomes) and len(outcomes) == len(names):
         return 0
     return os.EX_TEMPFAIL if all(_away(ended) for ended in outcomes) else 1
 
@@ -50,7 +52,10 @@ async def _pass(settings: Settings, names: tuple[str, ...], *, force: bool, as_j
                 if as_json:
                     print(json.dumps(ended.as_json()), flush=True)
 
-            return await parts.roster().once(names, force=force, progress=done)
+            roster = parts.roster()
+            # a shutdown, or an impatient person, in the midst of it: what was asked for is written first
+            with signals.handled(dict.fromkeys((signal.SIGTERM, signal.SIGINT), roster.end_pass), last=True):
+                return await roster.once(names, force=force, progress=done)
 
 
 def _away(ended: Outcome) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import jsonschema
 import pytest
 
 from tests.e2e.site import REFRESHER
+from tests.e2e.waiting import await_requests
 
 pytestmark = pytest.mark.e2e
 SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "schemas"
@@ -92,6 +94,28 @@ def test_once_has_nothing_to_do_twice_and_force_does_it_all_the_same(site, smart
     forced = lines_of(site.run("once", "api", "--force", "--json"), "once")
     assert [(line["job"], line["outcome"], line["reason"]) for line in forced] == [("api", "rotated", "forced")]
     assert (site.versions("api"), site.versions("other")) == (2, 1)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_once_that_is_told_to_end_writes_what_it_asked_for_and_asks_for_no_more(site, semansys, how):
+    """A refresh token that is spent and not written would be lost: a shutdown comes at any time."""
+    for name in ("api", "other"):
+        site.add(name, semansys)
+    site.tables["limits"] = {"per_host": 1}
+    site.write()
+    semansys.control(delay_ms=4000)  # the signals come meanwhile
+    command = [*REFRESHER, "once", "--json", "--config", str(site.config)]
+    with subprocess.Popen(command, cwd=site.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as once:
+        await_requests(semansys, 1)
+        once.send_signal(how)
+        once.send_signal(how)  # an impatient person's second loses nothing either
+        out, err = once.communicate(timeout=60)
+    site.outputs += [out, err]
+    ends = {line["job"]: line["outcome"] for line in map(json.loads, out.splitlines())}
+    assert once.returncode == 1, out
+    assert semansys.stats().total == 1
+    assert [*ends.values()] == ["rotated"], "of the other nothing is said: nothing is known"
+    assert [bool(site.token(name)) for name in ("api", "other")] == [name in ends for name in ("api", "other")]
 
 
 def test_once_says_75_when_vault_is_down(raft_site, smartdocumentor):

@@ -1,6 +1,8 @@
 """A booted systemd with refresher installed, for every test of this folder."""
 
 import itertools
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from refresher.demo.openbao import OpenBao, start
 from tests.servers.provider import Provider
 from tests.systemd.box import Box, booted
+from tests.systemd.debian import debian
 from tests.systemd.host import QUICK, Host
 from tests.systemd.install import install
 
@@ -29,12 +32,30 @@ def boot(tmp_path: Path) -> Iterator[Callable[[], Box]]:
         yield boot_one
 
 
-@pytest.fixture(scope="session", params=[pytest.param("/", id="here", marks=pytest.mark.host)])
-def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """One systemd for the whole run, with refresher installed and nothing configured."""
-    with booted(tmp_path_factory.mktemp("box"), Path(request.param)) as box:
-        install(box)
+SYSTEMDS = [
+    pytest.param("", id="here", marks=pytest.mark.host),
+    pytest.param("trixie", id="trixie", marks=[pytest.mark.nightly, pytest.mark.timeout(900)]),  # 257
+]
+
+
+@pytest.fixture(scope="session", params=SYSTEMDS)
+def box(request: pytest.FixtureRequest, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """One systemd for the whole run, with refresher installed and nothing configured; the machine's, or a Debian's."""
+    tree = Path("/")
+    if request.param:
+        if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+            pytest.skip("needs root and debootstrap")
+        tree = debian(request.param, tmp_path_factory.mktemp("debian"))
+    with booted(tmp_path_factory.mktemp("box"), tree) as box:
+        install(box, packages)
+        box.run("rm", "--recursive", "/etc/refresher")  # each test has its own
         yield box
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which packages are built."""
+    return tmp_path_factory.mktemp("packages")
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +94,13 @@ def new_host(box: Box, box_bao: OpenBao, box_provider: Provider) -> Iterator[Cal
         for host in hosts:
             host.close()
             box.run("rm", "-rf", f"/etc/systemd/system/{host.unit}.d", f"/var/lib/private/refresher{host.suffix}")
-        box.run("rm", "-rf", "/etc/refresher", "/etc/credstore", "/etc/systemd/system/refresher-once.timer.d")
+        settings = (
+            "/etc/refresher",
+            "/etc/credstore",
+            "/etc/credstore.encrypted",
+            "/etc/systemd/system/refresher-once.timer.d",
+        )
+        box.run("rm", "-rf", *settings)
         box.systemctl("daemon-reload")
 
 

@@ -1,55 +1,66 @@
-"""Puts refresher into a box as a package does: its library, its launcher, its units."""
+"""Installs refresher in a box from its own package, built for the Python that is there."""
 
-import hashlib
 import shutil
-import subprocess
-import sys
-import tomllib
+import tempfile
+from functools import cache
 from pathlib import Path
 
+from packages.build import LIBRARY, pack, stage
+from packages.tree import Tree
 from tests.systemd.box import Box
 
-ROOT = Path(__file__).parents[2]
-UNITS = ROOT / "systemd"
-LIBRARY = "/usr/lib/refresher"
-LAUNCHER = f"""\
-#!/usr/bin/python3 -I
-import sys
-sys.path.insert(0, "{LIBRARY}")
-from refresher.cli import main
-sys.exit(main())
-"""
+UNITS = Path(__file__).parents[2] / "systemd"
+NEXT = "0.2.0"  # the version after this one: the same but for its number
 
 
-def install(box: Box) -> None:
-    """Install refresher for the Python of the box."""
-    version = "import sys; print(*sys.version_info[:2], sep='.')"
-    library = box.root / LIBRARY.lstrip("/")
-    shutil.copytree(libraries(box.run("/usr/bin/python3", "-c", version).stdout.strip()), library)
-    shutil.copytree(ROOT / "refresher", library / "refresher", ignore=shutil.ignore_patterns("__pycache__"))
-    box.run("chmod", "--recursive", "u=rwX,go=rX", LIBRARY)
-    box.run("/usr/bin/python3", "-m", "compileall", "-q", LIBRARY)
-    box.write("/usr/bin/refresher", LAUNCHER, mode=0o755)
-    install_units(box)
+def install(box: Box, output: Path) -> Path:
+    """Install refresher and return its package; what is built is kept in the folder `output`."""
+    package = deb(output, python_of(box))
+    add(box, package)
+    return package
 
 
-def install_units(box: Box) -> None:
-    for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.timer")):
-        box.write(f"/usr/lib/systemd/system/{unit.name}", unit.read_text())
-    box.systemctl("daemon-reload")
+def python_of(box: Box) -> str:
+    """Return the minor version of the Python in a box."""
+    return box.run("/usr/bin/python3", "-c", "import sys; print(*sys.version_info[:2], sep='.')").stdout.strip()
 
 
-def libraries(python: str) -> Path:
-    """Return a folder with what refresher needs of PyPI, for that version of Python; kept beside the virtual one."""
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    constraints = ROOT / "constraints.txt"
-    stamp = hashlib.sha256(repr(wanted).encode() + constraints.read_bytes()).hexdigest()[:12]
-    folder = Path(sys.prefix) / f"libraries-{python}-{stamp}"
-    if not folder.exists():
-        draft = folder.with_suffix(".draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]
-        foreign = ["--python-version", python, "--only-binary=:all:", "--target", str(draft)]
-        subprocess.run([*pip, *foreign, "--constraint", str(constraints), *wanted], check=True)
-        draft.rename(folder)
-    return folder
+def add(box: Box, package: Path) -> str:
+    """Install a package, as an administrator does, and return what that said."""
+    shutil.copy(package, box.root / "root" / package.name)
+    command = ("dpkg", "--install") if package.suffix == ".deb" else ("rpm", "--upgrade", "--nodeps")
+    done = box.run(*command, f"/root/{package.name}")
+    return done.stdout + done.stderr
+
+
+@cache
+def staged(python: str) -> Tree:
+    """Return the tree of the packages, which lives as long as this process."""
+    folder = tempfile.TemporaryDirectory(prefix="refresher-package-")
+    tree = stage(Path(folder.name) / "root", python)
+    _kept.append(folder)
+    return tree
+
+
+_kept: "list[tempfile.TemporaryDirectory[str]]" = []
+
+
+@cache
+def deb(output: Path, python: str) -> Path:
+    return pack(staged(python), output, kind="deb", python=python)
+
+
+@cache
+def rpm(output: Path, python: str) -> Path:
+    return pack(staged(python), output, kind="rpm", python=python)
+
+
+def later(output: Path, python: str, kind: str) -> Path:
+    """Return the package of the version after this one."""
+    file = staged(python).folder / LIBRARY / "refresher" / "__init__.py"
+    before = file.read_text()
+    file.write_text(before.replace('__version__ = "', f'__version__ = "{NEXT}"  # "'))
+    try:
+        return pack(staged(python), output, kind=kind, python=python, version=NEXT, compression="gzip")
+    finally:
+        file.write_text(before)
