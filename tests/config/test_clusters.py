@@ -64,7 +64,7 @@ def test_an_address_from_the_environment_is_held_to_the_same_rules(mistakes, mon
         (f"[vault]\n{ADDRESS}auth = 3", "[vault] auth: must be a table"),
         (
             f'[vault]\n{ADDRESS}auth = {{ method = "tokn" }}',
-            '[vault] auth.method: must be "token" or "approle"; did you',
+            '[vault] auth.method: must be "token", "approle", "kubernetes", "jwt" or "cert"; did you',
         ),
         (f'[vault]\n{ADDRESS}auth = {{ method = "token" }}', "[vault] auth.token: is required with method token"),
         (

@@ -1,0 +1,48 @@
+"""What a login yields once and a restart needs again: a small private file in the state directory.
+
+Rules of this module:
+- 0600, replaced whole (as host/paths.py does the identity's). It holds a secret in the clear: there is no key to be had
+  before the login that it is for.
+- What can't be read, or others could read or write, counts as not there.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from refresher.core.errors import StoreRefusedError
+from refresher.host import paths
+
+PREFIX: Final = "login"
+
+
+class Kept:
+    """Members of text by name, in the files `login-INSTANCE-NAME.json` of `directory`."""
+
+    def __init__(self, directory: Path, instance: str) -> None:
+        self._directory = directory
+        self._instance = instance
+
+    def read(self, name: str) -> Mapping[str, str]:
+        """Return what was kept under `name`, empty where nothing was, or nothing that can be trusted."""
+        try:
+            with paths.locked(self._directory) as folder:
+                members = json.loads(paths.read_private(folder, self._file(name)))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        fits = isinstance(members, dict) and all(isinstance(text, str) for text in members.values())
+        return members if fits else {}
+
+    def write(self, name: str, members: Mapping[str, str]) -> None:
+        """Keep `members` under `name`. Raises StoreRefusedError with code `login`: the directory takes no file."""
+        try:
+            with paths.locked(self._directory) as folder:
+                paths.write_private(folder, self._file(name), json.dumps(dict(members)).encode())
+        except OSError as error:
+            why = f"{self._directory}: {os.strerror(error.errno or 0)}: what the login needs can't be kept there"
+            raise StoreRefusedError("login", why) from None
+
+    def _file(self, name: str) -> str:
+        return f"{PREFIX}-{self._instance}-{name}.json"

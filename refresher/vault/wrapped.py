@@ -1,0 +1,119 @@
+"""A secret ID that came wrapped: unwrapped once, kept for restarts, and an alarm when somebody else was there before.
+
+Rules of this module:
+- What the wrapping token holds is looked at first: a token that wraps anything but a secret ID of this auth method was
+  exchanged on its way.
+- Before it is unwrapped the state directory has taken the note of it: what can be had once must find a place.
+- The request is never cancelled: whoever gives up waiting does not take the only answer along.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
+
+from hvac.api.system_backend.wrapping import Wrapping
+
+from refresher.core.errors import StoreRefusedError
+from refresher.core.events import Event
+from refresher.core.secret import Secret
+from refresher.core.settings import Cluster
+from refresher.ports import Sink
+from refresher.vault.adapter import Adapter
+from refresher.vault.answers import Reply, classify
+from refresher.vault.lease import is_token
+
+SPENT: Final = 400  # HTTP; so is one that never was, or has expired
+Ask = Callable[[str, Callable[[], Awaitable[Reply]]], Awaitable[Reply]]
+
+
+class Keeper(Protocol):
+    """Keeps a few members of text in the state directory (host/kept.py)."""
+
+    def read(self, name: str) -> Mapping[str, str]:
+        """Return what was kept under `name`, empty where nothing was."""
+
+    def write(self, name: str, members: Mapping[str, str]) -> None:
+        """Keep it; raise StoreRefusedError where that can't be done."""
+
+
+class Wrapped:
+    """The secret ID of one cluster's login. `ask` sends a request and turns a lost one into a StoreError."""
+
+    def __init__(
+        self, *, cluster: Cluster, keeper: Keeper, sink: Sink, ask: Ask, adapter: Callable[[Secret], Adapter]
+    ) -> None:
+        self._name = cluster.name or "default"
+        self._what = f"log in at {cluster.address}"
+        self._origin = re.compile(rf"(?:.*/)?auth/{re.escape(cluster.auth.mount)}/role/[^/]+/(?:custom-)?secret-id")
+        self._keeper = keeper
+        self._sink = sink
+        self._ask = ask
+        self._adapter = adapter
+        self._under_way: asyncio.Task[Secret] | None = None
+        self._told = ""
+
+    def kept(self) -> Secret | None:
+        """Return the secret ID that was unwrapped before, if there is one."""
+        text = self._keeper.read(self._name).get("secret_id")
+        return Secret(text) if text else None
+
+    async def secret_id(self, token: Secret) -> Secret:
+        """Return what `token` wraps, from the state directory where it was unwrapped before. Raises StoreError."""
+        if self._under_way is None:
+            digest = hashlib.sha256(token.reveal().encode()).hexdigest()
+            kept = self._keeper.read(self._name)
+            if kept.get("wrapping") == digest:
+                return Secret(kept["secret_id"])
+            await self._check(token, digest, kept)
+            self._keeper.write(self._name, {**kept, "asked": digest})
+            loop = asyncio.get_running_loop()
+            self._under_way = loop.create_task(self._unwrap(token, digest, kept))  # no task group's: see above
+        try:
+            return await asyncio.shield(self._under_way)
+        finally:
+            if self._under_way is not None and self._under_way.done():
+                self._under_way = None
+
+    async def settled(self) -> None:
+        """Wait for a request that is under way: it ends within the wire's deadline."""
+        if self._under_way is not None:
+            await asyncio.wait([self._under_way])
+
+    async def _check(self, token: Secret, digest: str, kept: Mapping[str, str]) -> None:
+        reply = await self._ask("look up the wrapping token", lambda: _look_up(self._adapter(token), token))
+        origin = reply.data.get("creation_path")
+        if reply.status == SPENT:
+            ours = kept.get("asked") == digest
+            whose = "refresher itself asked for it and lost the answer, or somebody else" if ours else "somebody else"
+            self._alarm(digest, f"the wrapping token was used before: {whose} has the secret ID, or it has expired")
+        if not isinstance(origin, str):
+            raise classify(reply, self._what, write=False)
+        if not self._origin.fullmatch(origin):
+            self._alarm(digest, "the wrapping token holds no secret ID of this auth method: it was exchanged on its way")
+
+    async def _unwrap(self, token: Secret, digest: str, kept: Mapping[str, str]) -> Secret:
+        reply = await self._ask("unwrap the secret ID", Wrapping(self._adapter(token)).unwrap)
+        text = reply.data.get("secret_id")
+        if reply.status == SPENT:
+            self._alarm(digest, "the wrapping token was used by somebody else in this moment, who has the secret ID")
+        if not isinstance(text, str) or not is_token(text):
+            raise classify(reply, self._what, write=False)
+        self._keeper.write(self._name, {"wrapping": digest, "secret_id": text})
+        return Secret(text)
+
+    def _alarm(self, digest: str, why: str) -> None:
+        """Tell once of each token that a stranger may hold the login; raise StoreRefusedError."""
+        why = f"{why}; destroy that secret ID, find out, and deliver a new one"
+        if self._told != digest:
+            self._told = digest
+            self._sink.tell(
+                Event(name="secret_exposed", level="error", fields={"cluster": self._name, "error": "login", "why": why})
+            )
+        raise StoreRefusedError("login", f"{self._what}: {why}", status=SPENT)
+
+
+def _look_up(to: Adapter, token: Secret) -> Awaitable[Reply]:
+    reply: Awaitable[Reply] = to.post("/v1/sys/wrapping/lookup", json={"token": token.reveal()})
+    return reply
