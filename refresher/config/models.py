@@ -16,7 +16,9 @@ from refresher.core.settings import AuthMethod
 class AuthTable(Table):
     """How to log in to Vault."""
 
-    method: Annotated[AuthMethod | None, choice(*get_args(AuthMethod))] = optional("The auth method. Required.", "approle")
+    method: Annotated[AuthMethod | None, choice(*get_args(AuthMethod))] = optional(
+        "The auth method. Required.", "approle"
+    )
     token: keys.SecretKey | None = optional("Method `token`: the Vault token.", "file:/run/secrets/vault-token")
     role_id: keys.Text | None = optional(
         "Method `approle`: the role ID; it is no secret.", "2f5e8c1a-6f0b-4a53-9f5e-0c1d2e3f4a5b"

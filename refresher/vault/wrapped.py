@@ -38,11 +38,23 @@ class Keeper(Protocol):
         """Keep it; raise StoreRefusedError where that can't be done."""
 
 
+class Nowhere:
+    """Keeps nothing: for logins that yield nothing once."""
+
+    def read(self, _name: str) -> Mapping[str, str]:
+        """Return nothing."""
+        return {}
+
+    def write(self, _name: str, _members: Mapping[str, str]) -> None:
+        """Refuse."""
+        raise StoreRefusedError("login", "there is no state directory to keep what the login needs")
+
+
 class Wrapped:
     """The secret ID of one cluster's login. `ask` sends a request and turns a lost one into a StoreError."""
 
     def __init__(
-        self, *, cluster: Cluster, keeper: Keeper, sink: Sink, ask: Ask, adapter: Callable[[Secret], Adapter]
+        self, *, cluster: Cluster, keeper: Keeper, sink: Sink | None, ask: Ask, adapter: Callable[[Secret], Adapter]
     ) -> None:
         self._name = cluster.name or "default"
         self._what = f"log in at {cluster.address}"
@@ -61,25 +73,26 @@ class Wrapped:
 
     async def secret_id(self, token: Secret) -> Secret:
         """Return what `token` wraps, from the state directory where it was unwrapped before. Raises StoreError."""
-        if self._under_way is None:
+        if (under_way := self._under_way) is None:
             digest = hashlib.sha256(token.reveal().encode()).hexdigest()
             kept = self._keeper.read(self._name)
-            if kept.get("wrapping") == digest:
+            if kept.get("wrapping") == digest and "secret_id" in kept:
                 return Secret(kept["secret_id"])
             await self._check(token, digest, kept)
             self._keeper.write(self._name, {**kept, "asked": digest})
             loop = asyncio.get_running_loop()
-            self._under_way = loop.create_task(self._unwrap(token, digest, kept))  # no task group's: see above
+            self._under_way = under_way = loop.create_task(self._unwrap(token, digest))  # no task group's: see above
         try:
-            return await asyncio.shield(self._under_way)
+            return await asyncio.shield(under_way)
         finally:
-            if self._under_way is not None and self._under_way.done():
+            if under_way.done():
                 self._under_way = None
 
     async def settled(self) -> None:
         """Wait for a request that is under way: it ends within the wire's deadline."""
-        if self._under_way is not None:
-            await asyncio.wait([self._under_way])
+        if (under_way := self._under_way) is not None:
+            await asyncio.wait([under_way])
+            under_way.exception()  # nobody else may look at it any more
 
     async def _check(self, token: Secret, digest: str, kept: Mapping[str, str]) -> None:
         reply = await self._ask("look up the wrapping token", lambda: _look_up(self._adapter(token), token))
@@ -91,9 +104,11 @@ class Wrapped:
         if not isinstance(origin, str):
             raise classify(reply, self._what, write=False)
         if not self._origin.fullmatch(origin):
-            self._alarm(digest, "the wrapping token holds no secret ID of this auth method: it was exchanged on its way")
+            self._alarm(
+                digest, "the wrapping token holds no secret ID of this auth method: it was exchanged on its way"
+            )
 
-    async def _unwrap(self, token: Secret, digest: str, kept: Mapping[str, str]) -> Secret:
+    async def _unwrap(self, token: Secret, digest: str) -> Secret:
         reply = await self._ask("unwrap the secret ID", Wrapping(self._adapter(token)).unwrap)
         text = reply.data.get("secret_id")
         if reply.status == SPENT:
@@ -106,11 +121,10 @@ class Wrapped:
     def _alarm(self, digest: str, why: str) -> None:
         """Tell once of each token that a stranger may hold the login; raise StoreRefusedError."""
         why = f"{why}; destroy that secret ID, find out, and deliver a new one"
-        if self._told != digest:
+        if self._sink is not None and self._told != digest:
             self._told = digest
-            self._sink.tell(
-                Event(name="secret_exposed", level="error", fields={"cluster": self._name, "error": "login", "why": why})
-            )
+            fields = {"cluster": self._name, "error": "login", "why": why}
+            self._sink.tell(Event(name="secret_exposed", level="error", fields=fields))
         raise StoreRefusedError("login", f"{self._what}: {why}", status=SPENT)
 
 

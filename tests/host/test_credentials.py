@@ -154,7 +154,7 @@ def test_a_file_that_we_may_not_read(secret, monkeypatch):
 @pytest.fixture
 def other_file_system(tmp_path):
     """A folder on another file system than `tmp_path` is on."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # noqa: S108  # the one that every Linux has
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # the one that every Linux has
         if Path(folder).stat().st_dev == tmp_path.stat().st_dev:
             pytest.skip("there is one file system only")
         yield Path(folder)
@@ -184,7 +184,7 @@ def test_what_merely_lies_there_is_held_to_the_rules(tmp_path, secret):
         mounted(tmp_path, tmp_path / "link")
 
 
-def test_a_path_that_leads_out_again_is_held_to_the_rules(tmp_path, other_file_system, secret):
+def test_a_path_that_leads_out_again_is_held_to_the_rules(tmp_path, other_file_system):
     run = tmp_path / "secrets"
     run.mkdir()
     (other_file_system / "token").write_text("eyJ.1")

@@ -3,16 +3,18 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from refresher.core.errors import StoreError, StoreRefusedError, StoreUnavailableError, TransportError
-from refresher.vault import auth
+from refresher.core.settings import Auth
+from refresher.vault import auth, methods
 from refresher.vault.adapter import Adapter
 from refresher.vault.auth import Login
 from tests.fakes.clock import VirtualClock
 from tests.fakes.http import ScriptedHttp, answer, lost
-from tests.vault.builders import APPROLE, GIVEN, Local, a_cluster, header, logged_in, looked_up, payload
+from tests.vault.builders import APPROLE, GIVEN, JWT, REFERENCE, Local, a_cluster, header, logged_in, looked_up, payload
 
 LOGIN, RENEW = "POST /v1/auth/approle/login", "POST /v1/auth/token/renew-self"
 LOOKUP, REVOKE = "GET /v1/auth/token/lookup-self", "POST /v1/auth/token/revoke-self"
@@ -58,6 +60,45 @@ async def test_an_approle_login_sends_its_credentials_and_no_token(monkeypatch, 
     assert payload(request) == {"role_id": "role", "secret_id": "CANARY"}
     assert (header(request, "x-vault-token"), header(request, "x-vault-namespace")) == (None, "ops")
     assert header(request, "x-vault-request") == "true"
+
+
+@pytest.mark.parametrize(
+    ("auth", "path", "sent"),
+    [
+        (Auth(method="kubernetes", role="r", jwt=REFERENCE, mount="k8s/eu"), "k8s/eu", {"role": "r", "jwt": "CANARY"}),
+        (Auth(method="jwt", jwt=REFERENCE, mount="jwt"), "jwt", {"jwt": "CANARY"}),
+        (Auth(method="cert", role="r", cert_file=Path("/c.pem"), mount="cert"), "cert", {"name": "r"}),
+        (Auth(method="cert", cert_file=Path("/c.pem"), mount="cert"), "cert", {}),
+    ],
+)
+async def test_what_each_method_sends(auth, path, sent):
+    one = Setup(logged_in(), auth=auth)
+
+    assert await one.token() == "hvs.1"
+
+    assert one.http.asked == [f"POST /v1/auth/{path}/login"]
+    assert payload(one.http.requests[0]) == sent
+
+
+async def test_a_jwt_is_read_afresh_for_each_login():
+    one = Setup(logged_in("hvs.1", ttl=30, renewable=False), logged_in("hvs.2"), auth=JWT)
+    await one.token()
+    one.local.text = "CANARY-2"
+    await one.wait(20)
+
+    assert await one.token() == "hvs.2"
+    assert [payload(request)["jwt"] for request in one.http.requests] == ["CANARY", "CANARY-2"]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "why"), [(*case, why) for case, why in methods.REFUSALS.items() if case[0] != "token"]
+)
+async def test_a_refusal_says_what_to_look_at(method, status, why):
+    auth = Auth(method=method, role="r", jwt=REFERENCE if method in ("jwt", "kubernetes") else None)
+    error = await Setup(answer(status, {"errors": ["any words"]}), auth=auth).fails()
+
+    assert (type(error), error.code) == (StoreRefusedError, "login")
+    assert str(error).endswith(f"{why} (HTTP {status})")
 
 
 async def test_an_approle_may_need_no_secret_id():
@@ -302,16 +343,18 @@ async def test_after_a_403_a_live_token_stays(reply):
 
 
 async def test_tokens_that_die_one_after_the_other_are_no_storm():
-    one = Setup(logged_in("hvs.1"), DEAD, logged_in("hvs.2"), DEAD, logged_in("hvs.3"), DEAD)
+    one = Setup(logged_in("hvs.1"), DEAD, logged_in("hvs.2"), DEAD, logged_in("hvs.3"))
     assert await one.login.is_dead(await one.login.token())
 
     with pytest.raises(StoreUnavailableError) as caught:
         await one.login.is_dead(await one.login.token())
 
-    assert (caught.value.code, caught.value.retry_after) == ("login", 10.0)
-    token = await one.login.token()
-    await one.wait(10)
-    assert await one.login.is_dead(token)
+    assert (caught.value.code, caught.value.retry_after) == ("login", 60.0)
+    assert (await one.fails()).code == "login"
+    await one.wait(59)
+    assert ((await one.fails()).retry_after, one.http.asked.count(LOGIN)) == (1.0, 2)
+    await one.wait(1)
+    assert await one.token() == "hvs.3"
 
 
 async def test_an_idle_token_is_kept_alive():
