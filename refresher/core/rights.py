@@ -125,16 +125,17 @@ def _data(settings: Settings, cluster: Cluster, mounts: Mounts) -> Iterator[tupl
 def _login(settings: Settings, cluster: Cluster, mounts: Mounts) -> Iterator[tuple[str, tuple[str, ...]]]:
     if any(mounts.versions.get(mount) == 1 for mount in used_mounts(settings, cluster.name)):
         yield "sys/capabilities-self", USE  # KV v1 has no check-and-set to prove a path with
-    yield "auth/token/lookup-self", READ
     yield "auth/token/renew-self", USE
-    if cluster.auth.method != "token":
+    if cluster.auth.method == "token":
+        yield "auth/token/lookup-self", READ  # how long it lives; a login says so by itself
+    else:
         yield "auth/token/revoke-self", USE
     if cluster.auth.method == "approle":
         yield f"auth/{cluster.auth.mount}/role/+/secret-id/lookup", USE
 
 
 def _written(job: Job, cluster: str) -> Iterator[Location]:
-    for place in (*job.destinations, *((job.state,) if job.irreplaceable else ())):
+    for place in (*job.destinations, job.state):  # any answer may bring a refresh token, which is kept there
         if place.cluster == cluster:
             yield place
 
