@@ -46,6 +46,7 @@ class Setup:
         await self.clock.advance(timedelta(seconds=seconds))
 
 
+@pytest.mark.answer("V13", "V51")
 async def test_an_approle_login_sends_its_credentials_and_no_token(monkeypatch, tmp_path):
     monkeypatch.setenv("VAULT_TOKEN", "ambient")
     monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
@@ -139,6 +140,7 @@ async def test_all_who_wait_share_one_login():
     assert one.http.asked == [LOGIN]
 
 
+@pytest.mark.answer("V41")
 async def test_a_renewal_that_is_capped_is_the_last():
     one = Setup(logged_in("hvs.1", ttl=6), logged_in("hvs.1", ttl=3), logged_in("hvs.2", ttl=6))
     await one.token()
@@ -153,6 +155,7 @@ async def test_a_renewal_that_is_capped_is_the_last():
 @pytest.mark.parametrize(
     "refusal", [answer(400, {"errors": ["lease is not renewable"]}), DENIED, DEAD, answer(200, {})]
 )
+@pytest.mark.answer("V42")
 async def test_a_renewal_that_is_refused_is_a_login(refusal):
     one = Setup(logged_in("hvs.1", ttl=6), refusal, logged_in("hvs.2"))
     await one.token()
@@ -264,6 +267,7 @@ async def test_a_credential_that_cannot_be_read_is_refused_with_its_reference():
 
 
 @pytest.mark.parametrize("text", ["CANARY\nCANARY", "CANARY\x7f", "CAN ARY", "\u00e9CANARY", " \n"])
+@pytest.mark.answer("V51")
 async def test_a_credential_that_is_none_is_refused_unquoted(text):
     assert (await Setup(local=Local(text)).fails()).code == "login"
 

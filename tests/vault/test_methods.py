@@ -242,6 +242,7 @@ def way(server, tmp_path, request) -> Iterator[Way]:
 
 
 @pytest.mark.parametrize("way", WAYS, indirect=True)
+@pytest.mark.answer("V12")
 async def test_two_renewals_a_forced_login_and_a_restart(server, way):
     first = Process(server, way)
     async with asyncio.TaskGroup() as group:
@@ -290,6 +291,7 @@ async def test_a_refusal_says_what_to_look_at(server, way, spoil, why):
 
 
 @pytest.mark.parametrize("way", ["wrapped secret_id"], indirect=True)
+@pytest.mark.answer("V44")
 async def test_somebody_else_unwrapped_it(server, way):
     stolen = (way.folder / "delivered").read_text().strip()
     server.api("POST", "sys/wrapping/unwrap", {"token": stolen})
@@ -342,6 +344,7 @@ async def test_a_secret_id_that_ends_is_used_up_or_destroyed(server, way):
     await one.end()
 
 
+@pytest.mark.answer("V42")
 async def test_a_batch_token_is_followed_by_a_login(server, tmp_path):
     way = Way(Auth(method="cert"), tmp_path)
     server.api("POST", "auth/approle/role/batch", ROLE | {"token_type": "batch"})
