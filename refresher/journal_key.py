@@ -45,7 +45,7 @@ class Keys:
                     raise
             else:
                 return fresh
-        return None if isinstance(found, Absent) else found.data.get("key")
+        return found.data.get("key")
 
 
 def _key_of(text: Secret | None, place: Location) -> bytes:
