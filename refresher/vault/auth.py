@@ -3,8 +3,8 @@
 Rules of this module:
 - The token comes from the configured login and nowhere else.
 - One request for a token at a time, however many wait for it.
-- A login that was refused is not tried again for a minute, unless its credential changed; nor is a token that died
-  before its time followed by a second one within a minute: no storm of logins.
+- A login that was refused is not tried again for a minute, and then ever longer, unless its credential changed; nor is
+  a token that died before its time followed by a second one within a minute: no storm of logins.
 - What was logged in for is revoked at the end; a token that was given to us never is.
 """
 
@@ -32,7 +32,8 @@ from refresher.vault.credential import Credential, LocalReader
 from refresher.vault.lease import Lease, extended, from_login, from_lookup
 from refresher.vault.wrapped import Keeper, Nowhere, Wrapped
 
-REFUSED_PAUSE: Final = 60.0  # seconds after a refused login
+REFUSED_PAUSES: Final = (60.0, 600.0, 1200.0, 1800.0)
+"""Seconds after one refused login, after the next, ...: five in a quarter of an hour lock the role (user lockout)."""
 AWAY_PAUSE: Final = 1.0  # seconds after a login without an answer: Vault is asked once a second, not once a job
 DEATH_PAUSE: Final = 60.0  # seconds between two tokens that died before their time
 KEEP_PAUSE: Final = 60.0  # seconds: the longest sleep of `keep`
@@ -42,11 +43,12 @@ REVOKE_S: Final = 1.0  # seconds: a stop does not wait for Vault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failure:
-    """The last login that failed: until when it stands, and for which credential."""
+    """The last login that failed: until when it stands, for which credential, and how often that was refused."""
 
     error: StoreError
     until: float
     credential: Secret | None
+    refusals: int = 0
 
 
 class Login:
@@ -164,8 +166,12 @@ class Login:
         try:
             lease = await self._log_in(credential)
         except StoreError as error:
-            pause = REFUSED_PAUSE if isinstance(error, StoreRefusedError) else AWAY_PAUSE
-            self._failure = _Failure(error=error, until=self._clock.monotonic() + pause, credential=credential)
+            refusals = failure.refusals if failure is not None and credential == failure.credential else 0
+            pause = AWAY_PAUSE
+            if isinstance(error, StoreRefusedError):
+                pause, refusals = REFUSED_PAUSES[min(refusals, len(REFUSED_PAUSES) - 1)], refusals + 1
+            until = self._clock.monotonic() + pause
+            self._failure = _Failure(error=error, until=until, credential=credential, refusals=refusals)
             raise
         self._failure = None
         return lease

@@ -217,6 +217,25 @@ async def test_a_refused_login_is_not_tried_again_for_a_minute():
     assert one.http.asked == [LOGIN, LOGIN]
 
 
+@pytest.mark.fault("F19")
+async def test_a_login_that_stays_refused_is_tried_four_times_in_an_hour_and_soon_when_it_changes():
+    one = Setup(*[BAD_SECRET_ID] * 4, lost(), BAD_SECRET_ID, BAD_SECRET_ID, logged_in())
+    for _ in range(3600):
+        await one.fails()
+        await one.wait(1)
+    assert len(one.http.asked) == 4
+    for _ in range(62):
+        await one.fails()
+        await one.wait(1)
+    assert len(one.http.asked) == 6  # Vault was away once, and that was no refusal
+    one.local.text = "CANARY-2"
+    await one.fails()
+    assert len(one.http.asked) == 7
+    await one.wait(60)
+
+    assert await one.token() == "hvs.1"
+
+
 async def test_a_changed_credential_is_tried_at_once():
     one = Setup(BAD_SECRET_ID, logged_in())
     await one.fails()

@@ -243,6 +243,7 @@ def way(server, tmp_path, request) -> Iterator[Way]:
 
 @pytest.mark.parametrize("way", WAYS, indirect=True)
 @pytest.mark.answer("V12")
+@pytest.mark.fault("F16", "F17")
 async def test_two_renewals_a_forced_login_and_a_restart(server, way):
     first = Process(server, way)
     async with asyncio.TaskGroup() as group:
