@@ -11,7 +11,8 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol
+from contextlib import suppress
+from typing import Final, NoReturn, Protocol
 
 from hvac.api.system_backend.wrapping import Wrapping
 
@@ -32,7 +33,7 @@ class Keeper(Protocol):
     """Keeps a few members of text in the state directory (host/kept.py)."""
 
     def read(self, name: str) -> Mapping[str, str]:
-        """Return what was kept under `name`, empty where nothing was."""
+        """Return what was kept under `name`, empty where nothing was; raise StoreRefusedError where nobody can say."""
 
     def write(self, name: str, members: Mapping[str, str]) -> None:
         """Keep it; raise StoreRefusedError where that can't be done."""
@@ -64,6 +65,7 @@ class Wrapped:
         self._ask = ask
         self._adapter = adapter
         self._under_way: asyncio.Task[Secret] | None = None
+        self._held: tuple[str, Secret] | None = None
         self._told = ""
 
     def kept(self) -> Secret | None:
@@ -75,11 +77,9 @@ class Wrapped:
         """Return what `token` wraps, from the state directory where it was unwrapped before. Raises StoreError."""
         if (under_way := self._under_way) is None:
             digest = hashlib.sha256(token.reveal().encode()).hexdigest()
-            kept = self._keeper.read(self._name)
-            if kept.get("wrapping") == digest and "secret_id" in kept:
-                return Secret(kept["secret_id"])
-            await self._check(token, digest, kept)
-            self._keeper.write(self._name, {**kept, "asked": digest})
+            if (known := self._unwrapped(digest) or await self._look_up(token, digest)) is not None:
+                return known
+            self._keeper.write(self._name, {**self._keeper.read(self._name), "asked": digest})
             loop = asyncio.get_running_loop()
             self._under_way = under_way = loop.create_task(self._unwrap(token, digest))  # no task group's: see above
         try:
@@ -94,11 +94,21 @@ class Wrapped:
             await asyncio.wait([under_way])
             under_way.exception()  # nobody else may look at it any more
 
-    async def _check(self, token: Secret, digest: str, kept: Mapping[str, str]) -> None:
+    def _unwrapped(self, digest: str) -> Secret | None:
+        """Return what a process of ours has unwrapped from that token."""
+        if self._held is not None and self._held[0] == digest:
+            return self._held[1]
+        kept = self._keeper.read(self._name)
+        return Secret(kept["secret_id"]) if kept.get("wrapping") == digest and "secret_id" in kept else None
+
+    async def _look_up(self, token: Secret, digest: str) -> Secret | None:
+        """Make sure of what the token wraps; return that where another process of ours was faster."""
         reply = await self._ask("look up the wrapping token", lambda: _look_up(self._adapter(token), token))
         origin = reply.data.get("creation_path")
         if reply.status == SPENT:
-            ours = kept.get("asked") == digest
+            if (known := self._unwrapped(digest)) is not None:
+                return known
+            ours = self._keeper.read(self._name).get("asked") == digest
             whose = "refresher itself asked for it and lost the answer, or somebody else" if ours else "somebody else"
             self._alarm(digest, f"the wrapping token was used before: {whose} has the secret ID, or it has expired")
         if not isinstance(origin, str):
@@ -107,18 +117,23 @@ class Wrapped:
             self._alarm(
                 digest, "the wrapping token holds no secret ID of this auth method: it was exchanged on its way"
             )
+        return None
 
     async def _unwrap(self, token: Secret, digest: str) -> Secret:
         reply = await self._ask("unwrap the secret ID", Wrapping(self._adapter(token)).unwrap)
         text = reply.data.get("secret_id")
         if reply.status == SPENT:
+            if (known := self._unwrapped(digest)) is not None:
+                return known
             self._alarm(digest, "the wrapping token was used by somebody else in this moment, who has the secret ID")
         if not isinstance(text, str) or not is_token(text):
             raise classify(reply, self._what, write=False)
-        self._keeper.write(self._name, {"wrapping": digest, "secret_id": text})
+        self._held = digest, Secret(text)
+        with suppress(StoreRefusedError):  # it took the note just now; this process goes on without it
+            self._keeper.write(self._name, {"wrapping": digest, "secret_id": text})
         return Secret(text)
 
-    def _alarm(self, digest: str, why: str) -> None:
+    def _alarm(self, digest: str, why: str) -> NoReturn:
         """Tell once of each token that a stranger may hold the login; raise StoreRefusedError."""
         why = f"{why}; destroy that secret ID, find out, and deliver a new one"
         if self._sink is not None and self._told != digest:

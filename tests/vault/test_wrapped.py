@@ -1,6 +1,7 @@
 """A wrapped secret ID: unwrapped once, kept for restarts, and an alarm when somebody else was there before."""
 
 import asyncio
+import hashlib
 import json
 from datetime import timedelta
 
@@ -85,6 +86,19 @@ async def test_a_new_one_is_unwrapped_in_its_turn(house):
     assert json.loads(house.file.read_text())["secret_id"] == "SID-2"
 
 
+@pytest.mark.parametrize("before", [(), (holds(),)])
+async def test_another_process_of_ours_that_was_faster_is_no_alarm(house, before):
+    def spent(_request):
+        digest = hashlib.sha256(b"WRAP-1").hexdigest()
+        house.kept.write("default", {"wrapping": digest, "secret_id": "SID-9"})
+        return SPENT
+
+    await house.process(*before, spent, logged_in()).token()
+
+    assert payload(house.http.requests[-1])["secret_id"] == "SID-9"
+    assert house.alarms == []
+
+
 @pytest.mark.parametrize("steps", [(SPENT,), (holds(), SPENT)])
 async def test_one_that_was_used_is_an_alarm_told_once(house, steps):
     login = house.process(*steps, *steps)
@@ -112,13 +126,45 @@ async def test_an_answer_that_was_lost_is_said_to_be_perhaps_our_own(house):
     assert "refresher itself asked for it and lost the answer, or somebody else" in house.alarms[0]
 
 
+class Full(Kept):
+    """A state directory on a disk that takes so many writes more."""
+
+    left = 0
+
+    def write(self, name: str, members: dict[str, str]) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            return super().write(name, members)
+        raise StoreRefusedError("login", "No space left on device: what the login needs can't be kept")
+
+
 async def test_nothing_is_unwrapped_that_cannot_be_kept(house, tmp_path):
-    house.kept = Kept(tmp_path / "missing", "default")
+    house.kept = Full(tmp_path, "default")
 
     error = await house.fails(holds())
 
     assert (type(error), house.http.asked) == (StoreRefusedError, [LOOK])
-    assert "can't be kept there" in str(error)
+
+
+async def test_a_disk_that_fills_up_in_between_costs_this_process_nothing(house, tmp_path):
+    house.kept = Full(tmp_path, "default")
+    house.kept.left = 1
+    login = house.process(holds(), UNWRAPPED, logged_in(ttl=30, renewable=False), logged_in())
+    await login.token()
+    await house.clock.advance(timedelta(seconds=20))
+    await login.token()
+    assert payload(house.http.requests[-1])["secret_id"] == "SID-1"
+
+
+async def test_whoever_may_not_look_into_the_state_directory_takes_nothing_for_stolen(house, tmp_path):
+    await house.process(holds(), UNWRAPPED, logged_in()).token()
+    house.kept = Kept(tmp_path / "missing", "default")
+
+    error = await house.fails()
+
+    assert (type(error), error.code, house.http.asked) == (StoreRefusedError, "login", [])
+    assert "No such file or directory" in str(error)
+    assert house.alarms == []
 
 
 @pytest.mark.parametrize("reply", [answer(503, {"errors": ["Vault is sealed"]}), answer(200, b"<html>")])
@@ -174,15 +220,23 @@ async def test_a_stop_waits_for_the_answer(house, monkeypatch):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"secret_id": 1}', "{"])
-async def test_what_was_kept_and_makes_no_sense_counts_as_nothing(house, content):
+async def test_what_was_kept_and_makes_no_sense_is_told(house, content):
     house.file.write_text(content)
     house.file.chmod(0o600)
 
-    assert house.kept.read("default") == {}
+    error = await house.fails()
+
+    assert (type(error), house.alarms) == (StoreRefusedError, [])
+    assert "delete it" in str(error)
 
 
-async def test_what_others_could_have_written_counts_as_nothing(house):
+async def test_what_others_could_have_written_is_not_used(house):
     house.kept.write("default", {"secret_id": "SID-1"})
     house.file.chmod(0o644)
 
-    assert house.kept.read("default") == {}
+    assert "others may read it" in str(await house.fails())
+
+
+def test_a_directory_that_takes_no_file_is_told(tmp_path):
+    with pytest.raises(StoreRefusedError, match="what the login needs can't be kept"):
+        Kept(tmp_path / "missing", "default").write("default", {})
