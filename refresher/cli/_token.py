@@ -15,7 +15,10 @@ TokenOption: TypeAlias = Annotated[
     str | None,
     typer.Option("--token", metavar="REF", help="The administrator's token: file:, credential:, env:; else asked for."),
 ]
-ClusterOption: TypeAlias = Annotated[str, typer.Option("--cluster", metavar="NAME", help="Else that of [vault].")]
+ClusterOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="NAME", help="A table of [clusters]; a token is for one, else [vault]."),
+]
 LONGEST = 4096  # characters
 
 
@@ -36,8 +39,10 @@ def administrators(option: str | None) -> Secret:
     return Secret(text)
 
 
-def known_cluster(settings: Settings, name: str) -> str:
-    """Return `name`; exit 64 for a cluster that jobs.toml does not have."""
+def known_cluster(settings: Settings, name: str | None) -> str:
+    """Return `name`, `""` for none; exit 64 for a cluster that jobs.toml does not have."""
+    if name is None:
+        return ""
     if name not in settings.clusters:
         raise typer.BadParameter(f"there is no table [clusters.{name}] in {settings.file}")
     return name

@@ -26,7 +26,7 @@ WrapOption = Annotated[str, typer.Option("--wrap", metavar="SPAN", help="How lon
 def bootstrap(  # noqa: PLR0913, PLR0917  # a verb's options
     config: ConfigOption = None,
     token: TokenOption = None,
-    cluster: ClusterOption = "",
+    cluster: ClusterOption = None,
     make_mounts: MakeOption = False,  # noqa: FBT002  # typer's way to say a flag
     owner: OwnerOption = "",
     delete_after: DeleteOption = None,
@@ -56,7 +56,7 @@ def bootstrap(  # noqa: PLR0913, PLR0917  # a verb's options
     for line in (*ended.steps, *(f"warning: {line}" for line in ended.warnings)):
         print(line, file=sys.stderr)
     if secret is not None:
-        where = settings.clusters[cluster].auth.credential
+        where = settings.clusters[wish.cluster].auth.credential
         print(f"The {ended.kind}, to be put where {where} leads (nothing else shows it again):", file=sys.stderr)
         print(secret)
     return 0

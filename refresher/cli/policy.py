@@ -20,11 +20,11 @@ def policy(  # noqa: PLR0913, PLR0917  # a verb's options
     config: ConfigOption = None,
     apply: ApplyOption = False,  # noqa: FBT002  # typer's way to say a flag
     token: TokenOption = None,
-    cluster: ClusterOption = "",
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,  # noqa: FBT002  # as above
 ) -> int:
     settings = load_or_exit(find_config(config))
-    known_cluster(settings, cluster)
+    one_cluster = known_cluster(settings, cluster)
     if apply or token is not None:
         from refresher.cli._process import set_up  # noqa: PLC0415  # a token is at work
 
@@ -32,12 +32,12 @@ def policy(  # noqa: PLR0913, PLR0917  # a verb's options
         from refresher.bootstrap import policies  # noqa: PLC0415  # the wire is for a hardened process
 
         secret = administrators(token)
-        found = asyncio.run(policies(settings, cluster, secret, apply=apply))
+        found = asyncio.run(policies(settings, one_cluster, secret, apply=apply))
     else:
-        found = tuple((one, False) for one in rights.policies(settings, {}) if one.cluster == cluster)
+        found = tuple((one, False) for one in rights.policies(settings, {}) if cluster in (None, one.cluster))
     shown = [(one, written) for one, written in found if name in (None, one.name)]
     if not shown:
-        raise typer.BadParameter(f"there is no policy {name!r}; without a name all are printed")
+        raise typer.BadParameter(f"there is no policy {name or ''!r} there; without NAME and --cluster all are printed")
     for one, written in shown:
         print(_json(one, written, applied=apply) if as_json else _text(one, written, applied=apply))
     return 0
@@ -45,7 +45,7 @@ def policy(  # noqa: PLR0913, PLR0917  # a verb's options
 
 def _text(one: Policy, written: bool, *, applied: bool) -> str:  # noqa: FBT001  # its policy's
     done = f" ({'written' if written else 'as it should be'})" if applied else ""
-    return f"# policy {one.name}{done}\n{one.hcl()}"
+    return f"# policy {one.name}{f' of cluster {one.cluster}' if one.cluster else ''}{done}\n{one.hcl()}"
 
 
 def _json(one: Policy, written: bool, *, applied: bool) -> str:  # noqa: FBT001  # as above

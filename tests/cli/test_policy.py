@@ -31,12 +31,14 @@ def jobs(tmp_path):
 
 
 def test_all_are_printed_or_one_to_pipe_on(cli, jobs):
-    known = {one.name: one for one in rights.policies(load(jobs), {}) if not one.cluster}
+    known = rights.policies(load(jobs), {})
     code, out, err = cli("policy", "--config", jobs)
     assert (code, err) == (0, "")
-    assert out == "".join(f"# policy {name}\n{one.hcl()}\n" for name, one in known.items())
-    assert cli("policy", "refresher-read-crm", "--config", jobs).out == (
-        '# policy refresher-read-crm\npath "secret/data/tokens/crm" { capabilities = ["read"] }\n\n'
+    heads = [f"# policy {one.name}{' of cluster eu' if one.cluster else ''}" for one in known]
+    assert out == "".join(f"{head}\n{one.hcl()}\n" for head, one in zip(heads, known, strict=True))
+    assert len(known) == 4
+    assert cli("policy", "refresher-read-crm", "--cluster", "eu", "--config", jobs).out == (
+        '# policy refresher-read-crm of cluster eu\npath "secret/data/tokens/crm" { capabilities = ["read"] }\n\n'
     )
 
 
