@@ -48,7 +48,8 @@ class Perishables:
         return None
 
     async def _secret_id(self, shown: Secret) -> Perishable | None:
-        path = f"/v1/auth/{self._auth.mount}/role/{quote(self._login.role, safe="")}/secret-id/lookup"
+        role = quote(self._login.role, safe="")
+        path = f"/v1/auth/{self._auth.mount}/role/{role}/secret-id/lookup"
         reply = await self._session.call("look up the secret ID", lambda to: _post(to, path, shown))
         if reply.status == GONE or (reply.status >= 500 and reply.says(WITHOUT_ROLE)):  # noqa: PLR2004  # HTTP
             return Perishable(what="secret_id", gone=True)
