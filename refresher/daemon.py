@@ -28,8 +28,10 @@ from refresher.heartbeat import Heartbeat
 from refresher.host import paths, signals
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
+from refresher.host.kept import Kept
 from refresher.host.notify import Manager
 from refresher.host.program import Programs
+from refresher.logins import Logins
 from refresher.ports import Scheduler, Sink
 from refresher.reload import Refusals
 from refresher.roster import Roster
@@ -66,7 +68,7 @@ class Parts:
         self.sink: Sink = Fanout(*sinks)
         self.stores: dict[str, Vault] = {}
         self._stack = stack
-        self._local = LocalReferences()
+        self._local, self._keeper = LocalReferences(), Kept(directory, settings.instance)
         self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE)
         self.references = ReferenceReader(self._local, self.stores)
         self.discovery = Discovery(http=self.http, clock=self.clock)
@@ -95,11 +97,11 @@ class Parts:
         for name, cluster in clusters.items():
             if name not in self.stores or self.stores[name].cluster != cluster:
                 try:
-                    wire = self._wire(VAULT_DEADLINE, VAULT_KEEPALIVE, Channel(ca_file=cluster.ca_file))
+                    wire = self._wire(VAULT_DEADLINE, VAULT_KEEPALIVE, cluster.channel)
                 except UnreadableReferenceError as error:
                     table = f"clusters.{name}" if name else "vault"
                     raise ConfigError((Mistake(str(self.settings.file), table, "", str(error)),)) from None
-                connected[name] = connect(cluster, wire, self.clock, self._local)
+                connected[name] = connect(cluster, wire, self.clock, self._local, self._keeper, self.sink)
                 self._stack.push_async_callback(connected[name].aclose)
         self.stores |= connected
         return tuple(connected)
@@ -206,9 +208,9 @@ class Daemon:
 
         async with asyncio.TaskGroup() as group:
             drift = partial(self._watch.drift, parts.settings.drift_check)
-            rounds: tuple[Round, ...] = (self._watch.sweep, drift, partial(self._reloads, group))
-            keeps = [store.keep for store in parts.stores.values()]
-            self._rounds += [group.create_task(self._steady(one)) for one in (*rounds, *keeps)]
+            logins = Logins(parts.stores, clock=parts.clock, sink=parts.sink).rounds()
+            rounds: tuple[Round, ...] = (self._watch.sweep, drift, *logins, partial(self._reloads, group))
+            self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
             await roster.serve(self._stop, ready)
             for task in self._rounds:

@@ -39,11 +39,13 @@ class Keys:
             fresh = Secret(base64.b64encode(secrets.token_bytes(KEY)).decode())
             try:
                 await store.write(place, {"key": fresh, "managed_by": Secret(self._mark)}, cas=found.version)
-            except StoreConflictError:  # another daemon was faster: its key is ours
-                found = await store.read(place)
+            except (StoreConflictError, StoreRefusedError):  # another was faster: its key is ours
+                found = await store.read(place)  # who may create it and not change it is denied then
+                if isinstance(found, Absent):
+                    raise
             else:
                 return fresh
-        return None if isinstance(found, Absent) else found.data.get("key")
+        return found.data.get("key")
 
 
 def _key_of(text: Secret | None, place: Location) -> bytes:

@@ -2,31 +2,41 @@
 
 import asyncio
 from collections.abc import Awaitable, Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
 
 from refresher import daemon
+from refresher.core import perishable
 from refresher.core.errors import Mistake, RefresherError, StoreError, TransportError
 from refresher.core.job import Job
 from refresher.core.model import HttpRequest, Reference
+from refresher.core.published import stamp
 from refresher.core.settings import Settings
+from refresher.ports import Clock
+from refresher.vault import Vault
 
 
-def check_live(settings: Settings) -> tuple[Mistake, ...]:
-    """Log in to each cluster, read each secret, prove each path writable, reach each token host, find each program.
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What failed, and lines for people about what will."""
 
-    Returns what failed.
-    """
+    failed: tuple[Mistake, ...]
+    warnings: tuple[Mistake, ...] = ()
+
+
+def check_live(settings: Settings) -> Tried:
+    """Log in to each cluster, read each secret, prove each path writable, reach each token host, find each program."""
     return asyncio.run(_check(settings))
 
 
-async def _check(settings: Settings) -> tuple[Mistake, ...]:
-    file, found = str(settings.file), []
+async def _check(settings: Settings) -> Tried:
+    file, found, warnings = str(settings.file), [], []
     async with daemon.build(settings, looks=True) as parts:
-        for name in sorted(parts.used_clusters()):
-            table = f"clusters.{name}" if name else "vault"
-            found.append(await _tried(Mistake(file, table, "auth", ""), parts.stores[name].login()))
+        logins = {name: Mistake(file, _table(name), "auth", "") for name in sorted(parts.used_clusters())}
+        found += [await _tried(mistake, parts.stores[name].login()) for name, mistake in logins.items()]
         if not any(found):
+            for name, mistake in logins.items():
+                warnings += await _perishable(mistake, parts.stores[name], parts.clock)
             ours = {str(place) for job in settings.jobs.values() for place in job.destinations}
             for job in settings.jobs.values():
                 for mistake, deed in _deeds(file, job, parts, ours):
@@ -35,7 +45,27 @@ async def _check(settings: Settings) -> tuple[Mistake, ...]:
         for (door, _), job in doors.items():
             for mistake, deed in _knocks(file, job, door, parts):
                 found.append(await _tried(mistake, deed))
-    return tuple(mistake for mistake in found if mistake is not None)
+    return Tried(tuple(mistake for mistake in found if mistake is not None), tuple(warnings))
+
+
+async def _perishable(mistake: Mistake, store: Vault, clock: Clock) -> list[Mistake]:
+    """Say of what the login shows that it is limited in its uses, or ends soon."""
+    try:
+        one = await store.perishable()
+    except StoreError:
+        one = None
+    if one is None:
+        if store.cluster.auth.method not in {"approle", "token"}:
+            return []
+        unknown = "whether the login runs out can't be seen: the policy that refresher policy prints lets it look"
+        return [replace(mistake, message=unknown)]
+    ends = "" if one.ends_at is None else f"; it ends at {stamp(one.ends_at)}"
+    limited = one.uses_left is not None or perishable.is_soon(one, clock.now())
+    return [replace(mistake, message=perishable.why(one) + ends)] if limited else []
+
+
+def _table(cluster: str) -> str:
+    return f"clusters.{cluster}" if cluster else "vault"
 
 
 def _deeds(

@@ -11,6 +11,7 @@ import functools
 import os
 import ssl
 import stat
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
@@ -57,6 +58,17 @@ def _context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None
             _check("key_file", key_file, secret=True)
         _prove_ourselves(made, cert_file, key_file)
     return made
+
+
+def validity(cert_file: Path) -> tuple[datetime, datetime] | tuple[None, None]:
+    """Return from when until when the first certificate of a PEM file is valid, Nones where that can't be read."""
+    from cryptography import x509  # noqa: PLC0415  # for logins by a certificate alone
+
+    try:
+        first = x509.load_pem_x509_certificate(cert_file.read_bytes())
+    except (OSError, ValueError):
+        return None, None
+    return first.not_valid_before_utc, first.not_valid_after_utc
 
 
 def _prove_ourselves(made: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> None:

@@ -16,6 +16,8 @@ VERBS = {
     "plan": "When each job comes due, and why.",
     "status": "Each job's state, expiry, next rotation and last outcome.",
     "authorize": "First consent, or an existing refresh token: stored and proven at once.",
+    "policy": "The least Vault policies: one for refresher, one for each job's readers.",
+    "bootstrap": "An administrator's set-up of Vault in one go, and the credential to install.",
     "history": "Every attempt that the ledger has: when, how it ended, why.",
     "providers": "The catalogue of providers, and a job to paste for each.",
     "init": "Write a commented jobs.toml to start from.",

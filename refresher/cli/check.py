@@ -28,16 +28,18 @@ def check(config: ConfigOption = None, live: LiveOption = False, as_json: JsonOp
         _tell(problem.mistakes, as_json=as_json)
         return os.EX_CONFIG
     failures: tuple[Mistake, ...] = ()
+    warnings = settings.warnings
     if live:
         from refresher.cli._process import set_up  # noqa: PLC0415  # the log, for --live alone
 
         set_up(settings, quiet=True)
         from refresher.live import check_live  # noqa: PLC0415  # the daemon's parts, for --live alone
 
-        failures = check_live(settings)
+        tried = check_live(settings)
+        failures, warnings = tried.failed, warnings + tuple(map(str, tried.warnings))
     _tell(failures, as_json=as_json)
     if not as_json:
-        _praise(settings, failed=len(failures))
+        _praise(settings, warnings, failed=len(failures))
     return 1 if failures else 0
 
 
@@ -46,11 +48,11 @@ def _tell(mistakes: tuple[Mistake, ...], *, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(mistake)) if as_json else mistake, err=not as_json)
 
 
-def _praise(settings: Settings, *, failed: int) -> None:
+def _praise(settings: Settings, warnings: tuple[str, ...], *, failed: int) -> None:
     jobs, providers = len(settings.jobs), len({job.provider for job in settings.jobs.values()})
     verdict = f"{_count(failed, 'live check')} failed" if failed else "no mistake"
     typer.echo(f"{settings.file}: {_count(jobs, 'job')}, {_count(providers, 'provider')}, {verdict}")
-    for warning in settings.warnings:
+    for warning in warnings:
         typer.echo(f"warning: {warning}")
 
 

@@ -1,17 +1,40 @@
 """The tables [vault] and [clusters.NAME] as values: an address and a way to log in for each."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from refresher.config import addresses
 from refresher.config.mistakes import Findings, Reading, dotted
 from refresher.config.models import AuthTable, File, VaultTable
 from refresher.config.words import BadValueError
 from refresher.core.model import Reference
-from refresher.core.settings import Auth, Cluster
+from refresher.core.settings import Auth, AuthMethod, Cluster
 
 _VARIABLES = ("VAULT_ADDR", "BAO_ADDR")
-_NEEDS = {"token": ("token",), "approle": ("role_id", "secret_id")}
+_POD_TOKEN = Reference(kind="file", target="/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """What a method needs; of each inner tuple one. What it may have besides."""
+
+    needs: tuple[tuple[str, ...], ...]
+    takes: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> set[str]:
+        return {*chain(*self.needs), *self.takes}
+
+
+_METHODS: Mapping[AuthMethod, _Keys] = {
+    "token": _Keys(needs=(("token",),)),
+    "approle": _Keys(needs=(("role_id",), ("secret_id", "wrapped_secret_id"))),
+    "kubernetes": _Keys(needs=(("role",),), takes=("jwt",)),
+    "jwt": _Keys(needs=(("jwt",),), takes=("role",)),
+    "cert": _Keys(needs=(("cert_file",),), takes=("key_file", "role")),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +68,8 @@ def build(reading: Reading[File], findings: Findings) -> dict[str, Cluster]:
         )
         if name or reading.model.vault is not None:
             address, auth = _address(name, table, told), _auth(table, told)
+            if address is not None and auth is not None and auth.cert_file and address.startswith("http:"):
+                told.wrong("address", "must be https with method cert: the certificate is shown in the TLS handshake")
             if address is not None and auth is not None:
                 found[name] = Cluster(
                     name=name,
@@ -81,19 +106,32 @@ def _auth(table: VaultTable, told: _Told) -> Auth | None:
         key = "auth" if auth is None else "auth.method"
         told.wrong(key, 'is required, e.g. auth = { method = "token", token = "file:/run/secrets/vault-token" }')
         return None
-    _check(auth, told)
+    _check(auth, auth.method, told)
+    jwt = auth.jwt or (_POD_TOKEN if auth.method == "kubernetes" else None)
     return Auth(
-        method=auth.method, token=auth.token, role_id=auth.role_id or "", secret_id=auth.secret_id, mount=auth.mount
+        method=auth.method,
+        token=auth.token,
+        role_id=auth.role_id or "",
+        secret_id=auth.secret_id or auth.wrapped_secret_id,
+        wrapped=auth.wrapped_secret_id is not None,
+        role=auth.role or "",
+        jwt=jwt,
+        cert_file=auth.cert_file,
+        key_file=auth.key_file,
+        mount=auth.mount or auth.method,
     )
 
 
-def _check(auth: AuthTable, told: _Told) -> None:
-    said = auth.said()
-    needs = _NEEDS[auth.method or ""]
-    for key in needs:
-        if key not in said:
-            told.wrong(f"auth.{key}", f"is required with method {auth.method}")
-        elif isinstance(said[key], Reference) and said[key].kind == "vault":
+def _check(auth: AuthTable, method: AuthMethod, told: _Told) -> None:
+    said, keys = auth.said(), _METHODS[method]
+    for names in keys.needs:
+        stated = [name for name in names if name in said]
+        if not stated:
+            told.wrong(f"auth.{names[0]}", f"is required with method {method}")
+        for name in stated[1:]:
+            told.wrong(f"auth.{name}", f"stands beside {stated[0]}: write one of the two")
+    for key in sorted(keys.all & said.keys()):
+        if isinstance(said[key], Reference) and said[key].kind == "vault":
             told.wrong(f"auth.{key}", 'a login can\'t stand in the Vault that it opens: write "file:" or "credential:"')
-    for key in sorted(said.keys() & {key for keys in _NEEDS.values() for key in keys} - set(needs)):
-        told.wrong(f"auth.{key}", f"is not used with method {auth.method}: take it out")
+    for key in sorted(said.keys() & {key for other in _METHODS.values() for key in other.all} - keys.all):
+        told.wrong(f"auth.{key}", f"is not used with method {method}: take it out")

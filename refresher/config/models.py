@@ -3,19 +3,20 @@
 The JSON schema for editors and the reference page are made from these models. A job's table is in job_keys.py.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from refresher.config import keys
 from refresher.config.job_keys import JobTable
 from refresher.config.keys import Table, choice, optional, usually
+from refresher.core.settings import AuthMethod
 
 
 class AuthTable(Table):
     """How to log in to Vault."""
 
-    method: Annotated[Literal["token", "approle"] | None, choice("token", "approle")] = optional(
+    method: Annotated[AuthMethod | None, choice(*get_args(AuthMethod))] = optional(
         "The auth method. Required.", "approle"
     )
     token: keys.SecretKey | None = optional("Method `token`: the Vault token.", "file:/run/secrets/vault-token")
@@ -23,7 +24,30 @@ class AuthTable(Table):
         "Method `approle`: the role ID; it is no secret.", "2f5e8c1a-6f0b-4a53-9f5e-0c1d2e3f4a5b"
     )
     secret_id: keys.SecretKey | None = optional("Method `approle`: the secret ID.", "credential:vault-secret-id")
-    mount: keys.Name = usually("approle", "Where the auth method is mounted, without `auth/`.", "machines")
+    wrapped_secret_id: keys.SecretKey | None = optional(
+        "Method `approle`, instead of `secret_id`: a response-wrapping token that holds the secret ID. It is unwrapped "
+        "once; what was in it is kept in the state directory.",
+        "file:/etc/refresher/wrapped-secret-id",
+    )
+    role: keys.Text | None = optional(
+        "Methods `kubernetes` (required), `jwt`, `cert`: the role to log in to; else the method's default one, or any "
+        "that fits the certificate.",
+        "refresher",
+    )
+    jwt: keys.SecretKey | None = optional(
+        "Methods `kubernetes` and `jwt`: the JWT, read afresh for each login. `kubernetes`: else that of the pod's "
+        "service account.",
+        "file:/var/run/secrets/tokens/vault",
+    )
+    cert_file: keys.File | None = optional(
+        "Method `cert`: the client's certificate, PEM, followed by those that vouch for it.", "/etc/refresher/vault.pem"
+    )
+    key_file: keys.File | None = optional(
+        "Method `cert`: its private key, PEM, mode 0600, where that is not in `cert_file`.", "/etc/refresher/vault.key"
+    )
+    mount: keys.Name | None = optional(
+        "Where the auth method is mounted, without `auth/`; else the method's own name.", "machines"
+    )
 
 
 class VaultTable(Table):
@@ -44,6 +68,10 @@ class VaultTable(Table):
         "How to log in. Required.",
         {"method": "approle", "role_id": "2f5e8c1a", "secret_id": "credential:vault-secret-id"},
         {"method": "token", "token": "file:/run/secrets/vault-token"},
+        {"method": "kubernetes", "role": "refresher"},
+        {"method": "jwt", "jwt": "file:/var/run/secrets/tokens/vault"},
+        {"method": "cert", "cert_file": "/etc/refresher/vault.pem"},
+        {"method": "approle", "role_id": "2f5e8c1a", "wrapped_secret_id": "file:/etc/refresher/wrapped-secret-id"},
     )
 
 

@@ -14,6 +14,7 @@ EventName: TypeAlias = Literal[
     "expiring",
     "expired",
     "secret_expiring",
+    "secret_exposed",
     "grant_unknown",
     "foreign_change",
     "clock_skew",

@@ -4,21 +4,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from refresher.core.job import Job
-from refresher.core.model import Reference
+from refresher.core.model import Channel, Reference
+
+AuthMethod: TypeAlias = Literal["token", "approle", "kubernetes", "jwt", "cert"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
-    """How to log in to a cluster. `mount` is the auth method's path."""
+    """How to log in to a cluster. `mount` is the auth method's path, `role` one of its roles, `""`: its default one.
 
-    method: Literal["token", "approle"]
+    One of `token`, `secret_id` and `jwt` is set, with method `cert` none. `wrapped`: what stands at `secret_id` is a
+    response-wrapping token, which yields the secret ID once. `cert_file` and `key_file` are PEM files.
+    """
+
+    method: AuthMethod
     token: Reference | None = None
     role_id: str = ""
     secret_id: Reference | None = None
+    wrapped: bool = False
+    role: str = ""
+    jwt: Reference | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     mount: str = "approle"
+
+    @property
+    def credential(self) -> Reference | None:
+        """The secret that the login shows."""
+        return self.token or self.secret_id or self.jwt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +47,11 @@ class Cluster:
     namespace: str = ""
     ca_file: Path | None = None
     auth: Auth
+
+    @property
+    def channel(self) -> Channel:
+        """The connection that its requests go by: a certificate that we log in with is shown with each of them."""
+        return Channel(ca_file=self.ca_file, cert_file=self.auth.cert_file, key_file=self.auth.key_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

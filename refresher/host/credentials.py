@@ -3,6 +3,8 @@
 Rules of this module:
 - A file that others can read is no secret: it is refused, as ssh refuses a key. systemd's credentials are exempt:
   systemd guards their folder, and shows a group's right on them where it set an ACL.
+- So are files that are mounted below /run/secrets, as in a container: they are there for that container alone, and
+  their modes and links (kubelet changes one to renew a token) are the mounter's. A file that lies there is not exempt.
 - What is checked is the file that was opened, not its name: a link in its place is refused, a pipe is not waited for.
 - Read afresh each time: a changed secret is picked up without a restart.
 """
@@ -19,16 +21,21 @@ from refresher.core.model import Reference
 from refresher.core.secret import Secret
 
 MAX_SECRET: Final = 64 * 1024  # bytes
+MOUNTS: Final = (Path("/run/secrets"), Path("/var/run/secrets"))  # of Kubernetes, Docker, Podman
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NEWLINE: Final = re.compile(r"\r?\n\Z")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class LocalReferences:
-    """Reads `file:`, `credential:` and `env:` references; `environ` is the process's environment."""
+    """Reads `file:`, `credential:` and `env:` references; `environ` is the process's environment.
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    `mounts`: folders in which what is mounted is exempt from the rules for files.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ, *, mounts: tuple[Path, ...] = MOUNTS) -> None:
         self._environ = environ
+        self._mounts = mounts
 
     def read(self, reference: Reference) -> Secret:
         """Return what stands there, without the one newline that a file ends with; raise UnreadableReferenceError."""
@@ -54,8 +61,18 @@ class LocalReferences:
     def _file(self, path: Path) -> str:
         if not path.is_absolute():
             raise _Unreadable("write the whole path, from /")
+        if self._is_mounted(path):
+            return _read(path.resolve(), guarded=True)
         folder = self._environ.get("CREDENTIALS_DIRECTORY")
         return _read(path, guarded=bool(folder) and path.parent == Path(folder or ""))
+
+    def _is_mounted(self, path: Path) -> bool:
+        """Whether `path` leads into a file system of its own below one of the folders for that."""
+        above = next((folder.parent for folder in self._mounts if path.is_relative_to(folder)), None)
+        try:
+            return above is not None and ".." not in path.parts and path.stat().st_dev != above.stat().st_dev
+        except OSError:
+            return False
 
     def _credential(self, name: str) -> str:
         folder = self._environ.get("CREDENTIALS_DIRECTORY")

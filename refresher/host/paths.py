@@ -72,7 +72,7 @@ def identity(directory: Path, instance: str) -> Identity:
     """Return the identity of `instance` kept in `directory`, made at first use. It raises nothing."""
     name = f"identity-{instance}.json"
     try:
-        with _locked(directory) as folder:
+        with locked(directory) as folder:
             return _kept(folder, name)
     except OSError as error:
         why = os.strerror(error.errno or 0)
@@ -94,7 +94,8 @@ def _kept(folder: int, name: str) -> Identity:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[int]:
+def locked(directory: Path) -> Iterator[int]:
+    """Have the directory to ourselves among processes of refresher; yield its descriptor. Raises OSError."""
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -107,16 +108,21 @@ def _new() -> Identity:
     return Identity(holder=secrets.token_hex(8), key=secrets.token_bytes(32))
 
 
-def _read(folder: int, name: str) -> Identity:
+def read_private(folder: int, name: str) -> bytes:
+    """Return what a file of ours holds. Raises OSError, and ValueError where others may read or write it."""
     # O_NONBLOCK: a FIFO put in its place must not hold us up
     file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
         facts = os.fstat(file)
         if not stat.S_ISREG(facts.st_mode) or facts.st_mode & 0o077 or not _trusted(facts.st_uid):
             raise ValueError("files are not private to us")
-        text = os.read(file, SIZE_LIMIT)
+        return os.read(file, SIZE_LIMIT)
     finally:
         os.close(file)
+
+
+def _read(folder: int, name: str) -> Identity:
+    text = read_private(folder, name)
     try:
         members = json.loads(text)
         holder, key = HOLDER.fullmatch(members["holder"]), KEY.fullmatch(members["key"])
@@ -133,8 +139,12 @@ def _trusted(owner: int) -> bool:
 
 
 def _write(folder: int, name: str, fresh: Identity) -> None:
+    write_private(folder, name, json.dumps({"holder": fresh.holder, "key": fresh.key.hex()}).encode())
+
+
+def write_private(folder: int, name: str, text: bytes) -> None:
+    """Have a file of ours (0600) hold `text`, whole or not at all, whenever the power fails. Raises OSError."""
     temporary = f".{name}.{secrets.token_hex(4)}"
-    text = json.dumps({"holder": fresh.holder, "key": fresh.key.hex()}).encode()
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         try:

@@ -44,7 +44,7 @@ class Adapter(HvacAdapter):  # type: ignore[misc]  # hvac has no types
         request = HttpRequest(
             method=method.upper(),
             url=self.urljoin(self._cluster.address, url) + query,
-            headers=self._headers(),
+            headers=(*self._headers(), *(sent.get("headers") or {}).items()),
             body=json.dumps(sent["json"]).encode() if "json" in sent else b"",
         )
         reply = read_reply(await self._http.send(request))

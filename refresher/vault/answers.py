@@ -180,8 +180,8 @@ def read_found(reply: Reply, *, version: int) -> Found | Absent | None:
         version=current,
         data=_secrets(values),
         metadata={k: v for k, v in marks.items() if isinstance(v, str)} if isinstance(marks, dict) else {},
-        deletion_time=_time(metadata.get("deletion_time")),
-        age=_age(_time(metadata.get("created_time")), reply.at),
+        deletion_time=read_time(metadata.get("deletion_time")),
+        age=_age(read_time(metadata.get("created_time")), reply.at),
     )
 
 
@@ -190,7 +190,7 @@ def read_written(reply: Reply) -> Written | None:
     version = _version(reply.data)
     if reply.status != 200 or version is None:  # noqa: PLR2004  # HTTP
         return None
-    return Written(version=version, deletion_time=_time(reply.data.get("deletion_time")))
+    return Written(version=version, deletion_time=read_time(reply.data.get("deletion_time")))
 
 
 def token_is_dead(reply: Reply) -> bool:
@@ -233,10 +233,10 @@ def _secrets(values: Mapping[str, Any]) -> Mapping[str, Secret]:
     return {k: Secret(v if isinstance(v, str) else json.dumps(v)) for k, v in values.items()}
 
 
-def _time(text: object) -> datetime | None:
-    """Read an RFC 3339 time; Vault writes `""` for none."""
+def read_time(text: object) -> datetime | None:
+    """Read an RFC 3339 time; Vault writes `""` for none, or the year 1."""
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) and text else None
     except ValueError:
         return None
-    return moment if moment and moment.tzinfo else None
+    return moment if moment and moment.tzinfo and moment.year > 1 else None

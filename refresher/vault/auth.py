@@ -3,7 +3,8 @@
 Rules of this module:
 - The token comes from the configured login and nowhere else.
 - One request for a token at a time, however many wait for it.
-- A login that was refused is not tried again for a minute, unless its credential changed: no storm of logins.
+- A login that was refused is not tried again for a minute, and then ever longer, unless its credential changed; nor is
+  a token that died before its time followed by a second one within a minute: no storm of logins.
 - What was logged in for is revoked at the end; a token that was given to us never is.
 """
 
@@ -11,53 +12,43 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
-from hvac.api.auth_methods import AppRole, Token
+from hvac.api.auth_methods import Token
 
 from refresher.core.errors import (
     StoreError,
     StoreRefusedError,
     StoreUnavailableError,
     TransportError,
-    UnreadableReferenceError,
 )
-from refresher.core.model import Reference
 from refresher.core.secret import Secret
 from refresher.core.settings import Cluster
-from refresher.ports import Clock, Http
+from refresher.ports import Clock, Http, Sink
+from refresher.vault import methods
 from refresher.vault.adapter import Adapter
 from refresher.vault.answers import Reply, classify, lost, token_is_dead
-from refresher.vault.lease import Lease, extended, from_login, from_lookup, is_token
+from refresher.vault.credential import Credential, LocalReader
+from refresher.vault.lease import Lease, extended, from_login, from_lookup
+from refresher.vault.wrapped import Keeper, Nowhere, Wrapped
 
-REFUSED_PAUSE: Final = 60.0  # seconds after a refused login
+REFUSED_PAUSES: Final = (60.0, 600.0, 1200.0, 1800.0)
+"""Seconds after one refused login, after the next, ...: five in a quarter of an hour lock the role (user lockout)."""
 AWAY_PAUSE: Final = 1.0  # seconds after a login without an answer: Vault is asked once a second, not once a job
-DEATH_PAUSE: Final = 10.0  # seconds between two tokens that died before their time
+DEATH_PAUSE: Final = 60.0  # seconds between two tokens that died before their time
 KEEP_PAUSE: Final = 60.0  # seconds: the longest sleep of `keep`
 KEEP_FLOOR: Final = 0.1  # seconds: the shortest
 REVOKE_S: Final = 1.0  # seconds: a stop does not wait for Vault
 
-_REFUSALS: Final = {
-    ("approle", 400): "role_id or secret_id is not valid",
-    ("approle", 403): "there is no such auth method, or it is not allowed from this address",
-    ("token", 403): "the token is not valid, or not from this address",
-}
-
-
-class LocalReader(Protocol):
-    """Reads references of this machine (`file:`, `credential:`, `env:`)."""
-
-    def read(self, reference: Reference) -> Secret:
-        """Read it afresh; raise UnreadableReferenceError."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failure:
-    """The last login that failed: until when it stands, and for which credential."""
+    """The last login that failed: until when it stands, for which credential, and how often that was refused."""
 
     error: StoreError
     until: float
     credential: Secret | None
+    refusals: int = 0
 
 
 class Login:
@@ -67,16 +58,27 @@ class Login:
     StoreUnavailableError when Vault gives no answer.
     """
 
-    def __init__(self, *, http: Http, cluster: Cluster, clock: Clock, local: LocalReader) -> None:
+    def __init__(  # noqa: PLR0913  # the ports that a login needs
+        self,
+        *,
+        http: Http,
+        cluster: Cluster,
+        clock: Clock,
+        local: LocalReader,
+        keeper: Keeper = Nowhere(),  # noqa: B008  # it has no state
+        sink: Sink | None = None,
+    ) -> None:
         self._http = http
         self._cluster = cluster
         self._auth = cluster.auth
         self._clock = clock
-        self._local = local
+        self.role = ""  # of the auth method, as the last login was told it
         self._lock = asyncio.Lock()
         self._lease: Lease | None = None
         self._failure: _Failure | None = None
         self._died = float("-inf")
+        wrapped = Wrapped(cluster=cluster, keeper=keeper, sink=sink, ask=self._ask, adapter=self._adapter)
+        self._shows = Credential(cluster=cluster, local=local, wrapped=wrapped)
 
     async def token(self) -> Secret:
         """Return a token that is alive as far as we know: log in, or renew, when that is due."""
@@ -94,6 +96,16 @@ class Login:
         """What a node must have seen to know the token of `token()`; `""`: nobody said."""
         return self._lease.index if self._lease is not None else ""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the token will not live longer than it was last granted."""
+        return self._lease is not None and not self._lease.renewable
+
+    async def shown(self) -> Secret | None:
+        """Return what the next login would show. Raises StoreError."""
+        async with self._lock:
+            return await self._shows.shown(self._shows.read())
+
     async def is_dead(self, token: Secret) -> bool:
         """Tell, after a 403, whether `token` is dead; if so, the next `token()` logs in again."""
         async with self._lock:
@@ -103,11 +115,13 @@ class Login:
             if not token_is_dead(reply):
                 return False
             self._lease = None
-            now, before = self._clock.monotonic(), self._died
+            now, until = self._clock.monotonic(), self._died + DEATH_PAUSE
             self._died = now
-            if now - before < DEATH_PAUSE:
+            if now < until:
                 message = f"{self._what('log in')}: one token after the other dies at once"
-                raise StoreUnavailableError("login", message, status=reply.status, retry_after=DEATH_PAUSE)
+                error = StoreUnavailableError("login", message, status=reply.status, retry_after=until - now)
+                self._failure = _Failure(error=error, until=until, credential=self._shows.read())
+                raise error
             return True
 
     async def keep(self) -> None:
@@ -123,6 +137,7 @@ class Login:
 
     async def revoke(self) -> None:
         """Revoke a token that we logged in for, if Vault answers soon; else it ends by itself. Raises nothing."""
+        await self._shows.settled()
         lease, self._lease = self._lease, None
         if lease is None or not lease.ours:
             return
@@ -137,13 +152,13 @@ class Login:
         if self._auth.method != "token":
             return False
         try:
-            return self._credential() != lease.token
+            return self._shows.read() != lease.token
         except StoreRefusedError:
             return False
 
     async def _begin(self) -> Lease:
         """Log in, unless a login that failed just now forbids it."""
-        credential = self._credential()
+        credential = self._shows.read()
         now, failure = self._clock.monotonic(), self._failure
         if failure is not None and now < failure.until and credential == failure.credential:
             error = failure.error
@@ -151,8 +166,12 @@ class Login:
         try:
             lease = await self._log_in(credential)
         except StoreError as error:
-            pause = REFUSED_PAUSE if isinstance(error, StoreRefusedError) else AWAY_PAUSE
-            self._failure = _Failure(error=error, until=self._clock.monotonic() + pause, credential=credential)
+            refusals = failure.refusals if failure is not None and credential == failure.credential else 0
+            pause = AWAY_PAUSE
+            if isinstance(error, StoreRefusedError):
+                pause, refusals = REFUSED_PAUSES[min(refusals, len(REFUSED_PAUSES) - 1)], refusals + 1
+            until = self._clock.monotonic() + pause
+            self._failure = _Failure(error=error, until=until, credential=credential, refusals=refusals)
             raise
         self._failure = None
         return lease
@@ -163,21 +182,17 @@ class Login:
             reply = await self._look_up(credential)
             lease = None if token_is_dead(reply) else from_lookup(reply, credential, asked)
         else:
-            reply = await self._ask(
-                "log in",
-                lambda: AppRole(self._adapter()).login(
-                    self._auth.role_id,
-                    secret_id=credential.reveal() if credential else None,
-                    mount_point=self._auth.mount,
-                ),
-            )
+            sent = methods.payload(self._auth, await self._shows.shown(credential))
+            path = f"/v1/auth/{self._auth.mount}/login"
+            reply = await self._ask("log in", lambda: self._adapter().login(path, json=sent))
             lease = from_login(reply, asked)
+            self.role = methods.role_of(reply)
         if lease is not None:
             return lease
         error = classify(reply, self._what("log in"), write=False)
         if not isinstance(error, StoreRefusedError):
             raise error
-        why = _REFUSALS.get((self._auth.method, reply.status))
+        why = methods.REFUSALS.get((self._auth.method, reply.status))
         message = f"{self._what('log in')}: {why} (HTTP {reply.status})" if why else str(error)
         raise StoreRefusedError("login", message, status=reply.status)
 
@@ -214,20 +229,6 @@ class Login:
             return await request()
         except TransportError as error:
             raise lost(error, self._what(what), write=False) from None
-
-    def _credential(self) -> Secret | None:
-        """Read the token or secret_id afresh, without the newline that files end with."""
-        reference = self._auth.token if self._auth.method == "token" else self._auth.secret_id
-        if reference is None:
-            return None
-        try:
-            text = self._local.read(reference).reveal().strip()
-        except UnreadableReferenceError as error:
-            raise StoreRefusedError("login", f"{self._what('log in')}: {error}") from None
-        if not is_token(text):
-            message = f"{self._what('log in')}: {reference}: empty, or with characters that no token has"
-            raise StoreRefusedError("login", message)
-        return Secret(text)
 
     def _adapter(self, token: Secret | None = None, *, index: str = "") -> Adapter:
         return Adapter(self._http, self._cluster, token, index=index)

@@ -7,16 +7,20 @@ from hvac.api.system_backend.health import Health as HealthApi
 
 from refresher.core.errors import StoreUnavailableError, TransportError
 from refresher.core.model import Absent, Found, Location, Written
+from refresher.core.perishable import Perishable
 from refresher.core.secret import Secret
 from refresher.core.settings import Cluster
-from refresher.ports import Clock, Http
+from refresher.ports import Clock, Http, Sink
 from refresher.vault.adapter import Adapter
 from refresher.vault.answers import classify, lost
-from refresher.vault.auth import LocalReader, Login
+from refresher.vault.auth import Login
+from refresher.vault.credential import LocalReader
 from refresher.vault.kv import KeyValue
 from refresher.vault.leaving import Leaving
 from refresher.vault.mounts import Mounts
+from refresher.vault.perishable import Perishables
 from refresher.vault.session import Session
+from refresher.vault.wrapped import Keeper, Nowhere
 
 Health: TypeAlias = Literal["active", "standby", "sealed", "uninitialised"]
 _HEALTH: Final[Mapping[int, Health]] = {
@@ -29,25 +33,46 @@ _HEALTH: Final[Mapping[int, Health]] = {
 }
 
 
-def connect(cluster: Cluster, http: Http, clock: Clock, local: LocalReader) -> "Vault":
-    """Make the client of `cluster`; nothing is sent until it is used. `local` reads what the login needs."""
+def connect(  # noqa: PLR0913, PLR0917  # the ports that a login needs
+    cluster: Cluster,
+    http: Http,
+    clock: Clock,
+    local: LocalReader,
+    keeper: Keeper = Nowhere(),  # noqa: B008  # it has no state
+    sink: Sink | None = None,
+) -> "Vault":
+    """Make the client of `cluster`; nothing is sent until it is used.
+
+    `local` reads what the login needs, `keeper` keeps what it yields once, `sink` is told when a stranger has it.
+    """
     http = Leaving(http)
-    login = Login(http=http, cluster=cluster, clock=clock, local=local)
+    login = Login(http=http, cluster=cluster, clock=clock, local=local, keeper=keeper, sink=sink)
     session = Session(http=http, cluster=cluster, login=login, clock=clock)
     mounts = Mounts(session, cluster.name)
     kv = KeyValue(session=session, mounts=mounts, clock=clock)
-    return Vault(cluster=cluster, http=http, login=login, mounts=mounts, kv=kv)
+    perishables = Perishables(session=session, cluster=cluster, login=login)
+    return Vault(cluster=cluster, http=http, login=login, mounts=mounts, kv=kv, perishables=perishables)
 
 
 class Vault:
     """The SecretStore of one cluster, with the login behind it. Make it with `connect`."""
 
-    def __init__(self, *, cluster: Cluster, http: Http, login: Login, mounts: Mounts, kv: KeyValue) -> None:
+    def __init__(  # noqa: PLR0913  # its parts
+        self,
+        *,
+        cluster: Cluster,
+        http: Http,
+        login: Login,
+        mounts: Mounts,
+        kv: KeyValue,
+        perishables: Perishables,
+    ) -> None:
         self.cluster = cluster
         self._http = http
         self._login = login
         self._mounts = mounts
         self._kv = kv
+        self._perishables = perishables
 
     async def login(self) -> None:
         """Log in now, or do nothing while the token lives."""
@@ -56,6 +81,10 @@ class Vault:
     async def keep(self) -> None:
         """Keep the token alive, for ever: run it in a task group."""
         await self._login.keep()
+
+    async def perishable(self) -> Perishable | None:
+        """Tell when what we log in with runs out, None where nobody knows. Raises StoreError."""
+        return await self._perishables.find()
 
     async def health(self) -> Health:
         """Tell the node's state; raise StoreUnavailableError when it says none."""

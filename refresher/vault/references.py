@@ -6,7 +6,7 @@ from typing import Protocol
 from refresher.core.errors import UnreadableReferenceError
 from refresher.core.model import Absent, Found, Location, Reference
 from refresher.core.secret import Secret
-from refresher.vault.auth import LocalReader
+from refresher.vault.credential import LocalReader
 
 
 class Readable(Protocol):

@@ -96,7 +96,7 @@ def test_a_bad_config_is_78_in_every_verb(cli, twelve, verb):
 @pytest.mark.usefixtures("example")
 def test_live_failures_are_told_as_mistakes_are_and_end_with_1(cli, monkeypatch):
     failures: list[Mistake] = []
-    monkeypatch.setattr(live, "check_live", lambda _: tuple(failures))
+    monkeypatch.setattr(live, "check_live", lambda _: live.Tried(tuple(failures)))
     assert cli("check", "--live") == (0, "jobs.toml: 4 jobs, 4 providers, no mistake\n", "")
     failures.append(Mistake("jobs.toml", "vault", "auth", "permission denied (denied)"))
     line = "jobs.toml: [vault] auth: permission denied (denied)\n"

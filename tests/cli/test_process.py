@@ -19,6 +19,8 @@ VERBS = {
     "status": ["status"],
     "check --live": ["check", "--live"],
     "authorize": ["authorize", "crm", "--import", "env:X"],
+    "policy --apply": ["policy", "--apply"],
+    "bootstrap": ["bootstrap"],
     "demo": ["demo"],
 }
 SPY = """

@@ -89,6 +89,7 @@ def test_allowed(value):
         (7, "text"),
     ],
 )
+@pytest.mark.answer("V39")
 def test_refused(value, why):
     with pytest.raises(BadValueError, match=why) as caught:
         url(value)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from refresher.core.model import Reference
+from refresher.core.model import Channel, Reference
 from refresher.core.settings import Auth, Cluster
 from tests.config.conftest import VAULT, job
 
 ADDRESS = 'address = "https://vault.example.com:8200"\n'
+WRAPPED = 'wrapped_secret_id = "env:W"'
 TOKEN = 'auth = { method = "token", token = "file:/run/secrets/vault-token" }\n'
 
 
@@ -38,6 +39,38 @@ address = "https://eu.example.com/"
     )
 
 
+@pytest.mark.parametrize(
+    ("table", "auth"),
+    [
+        (
+            'method = "approle", role_id = "r", wrapped_secret_id = "file:/w"',
+            Auth(method="approle", role_id="r", secret_id=Reference(kind="file", target="/w"), wrapped=True),
+        ),
+        (
+            'method = "kubernetes", role = "r"',
+            Auth(
+                method="kubernetes",
+                role="r",
+                jwt=Reference(kind="file", target="/var/run/secrets/kubernetes.io/serviceaccount/token"),
+                mount="kubernetes",
+            ),
+        ),
+        (
+            'method = "jwt", jwt = "env:J", mount = "jwt/eu"',
+            Auth(method="jwt", jwt=Reference(kind="env", target="J"), mount="jwt/eu"),
+        ),
+        (
+            'method = "cert", cert_file = "/c.pem", key_file = "/c.key", role = "r"',
+            Auth(method="cert", cert_file=Path("/c.pem"), key_file=Path("/c.key"), role="r", mount="cert"),
+        ),
+    ],
+)
+def test_each_way_to_log_in(load, table, auth):
+    cluster = load(f"[vault]\n{ADDRESS}auth = {{ {table} }}\n" + job()).clusters[""]
+    assert cluster.auth == auth
+    assert cluster.channel == Channel(cert_file=auth.cert_file, key_file=auth.key_file)
+
+
 def test_the_address_may_come_from_the_environment(load, monkeypatch):
     monkeypatch.setenv("BAO_ADDR", "https://bao.example.com/")
     assert load("[vault]\n" + TOKEN + job()).clusters[""].address == "https://bao.example.com"
@@ -64,7 +97,7 @@ def test_an_address_from_the_environment_is_held_to_the_same_rules(mistakes, mon
         (f"[vault]\n{ADDRESS}auth = 3", "[vault] auth: must be a table"),
         (
             f'[vault]\n{ADDRESS}auth = {{ method = "tokn" }}',
-            '[vault] auth.method: must be "token" or "approle"; did you',
+            '[vault] auth.method: must be "token", "approle", "kubernetes", "jwt" or "cert"; did you',
         ),
         (f'[vault]\n{ADDRESS}auth = {{ method = "token" }}', "[vault] auth.token: is required with method token"),
         (
@@ -82,6 +115,26 @@ def test_an_address_from_the_environment_is_held_to_the_same_rules(mistakes, mon
         (
             f'[vault]\n{ADDRESS}auth = {{ method = "token", token = "hvs.x" }}',
             "[vault] auth.token: a secret stands here",
+        ),
+        (
+            f'[vault]\n{ADDRESS}auth = {{ method = "approle", role_id = "r", secret_id = "env:S", {WRAPPED} }}',
+            "[vault] auth.wrapped_secret_id: stands beside secret_id: write one of the two",
+        ),
+        (
+            f'[vault]\n{ADDRESS}auth = {{ method = "kubernetes" }}',
+            "[vault] auth.role: is required with method kubernetes",
+        ),
+        (
+            f'[vault]\n{ADDRESS}auth = {{ method = "jwt", jwt = "vault:secret/x#y" }}',
+            "[vault] auth.jwt: a login can't stand in the Vault that it opens",
+        ),
+        (
+            f'[vault]\n{ADDRESS}auth = {{ method = "cert", key_file = "/k" }}',
+            "[vault] auth.cert_file: is required with method cert",
+        ),
+        (
+            '[vault]\naddress = "http://127.0.0.1:8200"\nauth = { method = "cert", cert_file = "/c" }',
+            "[vault] address: must be https with method cert",
         ),
         (f'[vault]\n{ADDRESS}auth = {{ method = "token", tokn = "env:T" }}', "[vault] auth.tokn: unknown key; did you"),
         (VAULT + 'ca_file = "ca.pem"', "[vault] ca_file: must be an absolute path"),

@@ -1,8 +1,9 @@
 """One installation of refresher as an operator has it: a folder with jobs.toml and secrets, a Vault login, a daemon.
 
-The daemon's policy is the least that it needs; its log is read as it comes.
+The daemon's policy is exactly the one that `refresher policy` prints for its jobs; its log is read as it comes.
 """
 
+import itertools
 import json
 import queue
 import signal
@@ -11,26 +12,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from refresher.config import load
+from refresher.core import rights
+from refresher.core.errors import ConfigError
 from refresher.demo.openbao import OpenBao, OpenBaoError
 from tests.guards.canaries import Canaries
 from tests.servers.provider import Provider
 
 REFRESHER = (sys.executable, "-m", "refresher")
-POLICY = """
-path "{mount}/data/tokens/*" {{ capabilities = ["create", "update", "read"] }}
-path "{mount}/data/refresher/*" {{ capabilities = ["create", "update", "read"] }}
-path "{mount}/data/clients/*" {{ capabilities = ["read"] }}
-path "auth/token/lookup-self" {{ capabilities = ["read"] }}
-path "auth/token/renew-self" {{ capabilities = ["update"] }}
-path "auth/token/revoke-self" {{ capabilities = ["update"] }}
-"""
 LINE_S = 30
 RECORD = "refresher/default/"
+_numbers = itertools.count()
 
 
 class Site:
@@ -42,7 +39,8 @@ class Site:
         self.canaries.planted["root token"] = bao.root_token.reveal()
         self.jobs: dict[str, dict[str, Any]] = {}
         self.tables: dict[str, dict[str, Any]] = {"log": {"level": "debug"}, "state": {"dir": str(folder / "state")}}
-        role_id, secret_id = bao.approle(mount, POLICY.format(mount=mount))
+        self.role = f"{mount}-site-{next(_numbers)}"
+        role_id, secret_id = bao.approle(self.role, "# no job yet")
         auth = {"method": "approle", "role_id": role_id, "secret_id": self.secret("vault", secret_id.reveal())}
         self.tables["vault"] = {"address": bao.address, "mount": mount, "auth": auth}
 
@@ -105,7 +103,18 @@ class Site:
         draft = self.config.with_suffix(".new")
         draft.touch(mode=0o600)
         draft.write_text("".join(f"[{name}]\n{lines_of(table)}\n" for name, table in tables.items()))
+        self.allow(draft)
         draft.rename(self.config)
+
+    def allow(self, config: Path, *, but: str = "nothing") -> None:
+        """Give the daemon's login the policy that `refresher policy` prints for `config`, while that has no mistake.
+
+        `but`: what is in the lines that are left out.
+        """
+        with suppress(ConfigError):
+            policy = next(one for one in rights.policies(load(config), {}) if not one.cluster)
+            lines = [line for line in policy.hcl().splitlines() if but not in line]
+            self.bao.api("PUT", f"sys/policies/acl/{self.role}", {"policy": "\n".join(lines)})
 
     def run(self, *words: str, **how: Any) -> "subprocess.CompletedProcess[str]":
         """Run a verb to its end and return what it said."""

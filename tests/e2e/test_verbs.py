@@ -155,6 +155,7 @@ def test_check_live_tells_what_would_fail(mixed_site):
     mixed_site.jobs["refused"]["client_secret"] = f"file:{mixed_site.folder}/nowhere"
     mixed_site.jobs["failing"]["base_url"] = "http://127.0.0.1:9"
     mixed_site.write()
+    mixed_site.allow(mixed_site.config, but="elsewhere")
     done = mixed_site.run("check", "--live")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 3, done.stderr

@@ -17,10 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from refresher.demo.openbao import OpenBao, OpenBaoError
-from tests.e2e.site import POLICY, lines_of
+from tests.e2e.site import lines_of
 from tests.failpoints.provider import Account, StrictProvider
 
 ROOT = Path(__file__).parents[2]
+# Of all the daemons that share one login: `refresher policy` prints whole paths, for one.
+POLICY = """
+path "{mount}/data/tokens/*" {{ capabilities = ["create", "update", "read"] }}
+path "{mount}/data/refresher/*" {{ capabilities = ["create", "update", "read"] }}
+path "{mount}/data/clients/*" {{ capabilities = ["read"] }}
+path "auth/token/lookup-self" {{ capabilities = ["read"] }}
+path "auth/token/renew-self" {{ capabilities = ["update"] }}
+path "auth/token/revoke-self" {{ capabilities = ["update"] }}
+"""
 MOUNT = "failpoints"
 LOOK_S = 0.05
 VAULT_TOKEN_S = 8  # so that it is renewed while a test looks on

@@ -14,8 +14,8 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "explanation" / "faults.md"
 ROWS = tuple(f"F{number}" for number in range(1, 63))
-COUNT = re.compile(r"^Of \d+ faults, .*$", re.MULTILINE)
-ROW = re.compile(r"^\| (F\d+) \|.*$", re.MULTILINE)
+COUNT = re.compile(r"^Of \d+ (?:faults|answers), .*$", re.MULTILINE)
+ROW = re.compile(r"^\| ([FV]\d+) \|.*$", re.MULTILINE)
 UNMEASURED = "| not yet measured |"
 REAL = {"host", "state", "wire"}  # folders whose tests are about real files, sockets and processes
 REAL_MARKS = {"e2e", "host"}
@@ -53,32 +53,32 @@ class Marks:
     wrong: list[str] = field(default_factory=list)
 
 
-def collect(folder: Path = TESTS) -> Marks:
-    """Read the marks of every test below `folder`, without importing one."""
+def collect(folder: Path = TESTS, *, mark: str = "fault", known: tuple[str, ...] = ROWS) -> Marks:
+    """Read the marks of every test below `folder`, without importing one. `known`: the rows that a `mark` can name."""
     marks = Marks()
     for path in sorted(folder.rglob("test_*.py")):
         if "node_modules" in path.parts:
             continue
         name, tree = path.relative_to(folder).as_posix(), ast.parse(path.read_text("utf-8"))
         counted: set[int] = set()
-        of_module = [mark for one in tree.body if _is_pytestmark(one) for mark in _marks(one)]
+        of_module = [found for one in tree.body if _is_pytestmark(one) for found in _marks(one)]
         for test in tree.body:
             if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef) and test.name.startswith("test_"):
-                own = [*of_module, *(mark for one in test.decorator_list for mark in _marks(one))]
-                real = name.split("/")[0] in REAL or any(mark.attr in REAL_MARKS for mark, _ in own)
-                counted |= {id(mark) for mark, _ in own}
-                for mark, rows in own:
-                    if mark.attr == "fault":
-                        _add(marks, rows, Marked(name, test.name, real))
-        marks.wrong += [f"{name}:{mark.lineno}: nobody counts a mark here" for mark, _ in _faults(tree, counted)]
+                own = [*of_module, *(found for one in test.decorator_list for found in _marks(one))]
+                real = name.split("/")[0] in REAL or any(found.attr in REAL_MARKS for found, _ in own)
+                counted |= {id(found) for found, _ in own}
+                for found, rows in own:
+                    if found.attr == mark:
+                        _add(marks, rows, Marked(name, test.name, real), known)
+        marks.wrong += [f"{name}:{one.lineno}: nobody counts a mark here" for one in _uncounted(tree, mark, counted)]
     return marks
 
 
-def _add(marks: Marks, rows: list[object], test: Marked) -> None:
-    marks.wrong += [f"{test.file}: {test.test}: there is no row {row!r}" for row in rows if row not in ROWS]
+def _add(marks: Marks, rows: list[object], test: Marked, known: tuple[str, ...]) -> None:
+    marks.wrong += [f"{test.file}: {test.test}: there is no row {row!r}" for row in rows if row not in known]
     marks.wrong += [] if rows else [f"{test.file}: {test.test}: a mark without a row"]
     for row in rows:
-        if row in ROWS and test not in marks.tests.setdefault(str(row), []):
+        if row in known and test not in marks.tests.setdefault(str(row), []):
             marks.tests[str(row)].append(test)
 
 
@@ -96,8 +96,8 @@ def _marks(node: ast.AST) -> Iterator[tuple[ast.Attribute, list[object]]]:
             yield one, [word.value if isinstance(word, ast.Constant) else ast.unparse(word) for word in words]
 
 
-def _faults(tree: ast.AST, counted: set[int]) -> Iterable[tuple[ast.Attribute, list[object]]]:
-    return [(mark, rows) for mark, rows in _marks(tree) if mark.attr == "fault" and id(mark) not in counted]
+def _uncounted(tree: ast.AST, name: str, counted: set[int]) -> Iterable[ast.Attribute]:
+    return [mark for mark, _ in _marks(tree) if mark.attr == name and id(mark) not in counted]
 
 
 def read(text: str) -> dict[str, Row]:
@@ -133,13 +133,15 @@ def merged(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def filled(text: str, tests: Mapping[str, list[Marked]]) -> str:
-    """Return the page with the cells that are made of the marks."""
+COUNTED = "Of {} faults, {} are provoked for real, {} on fakes in virtual time, {} not at all."
+
+
+def filled(text: str, tests: Mapping[str, list[Marked]], counted: str = COUNTED) -> str:
+    """Return the page with the cells that are made of the marks, and how many there are of each kind."""
     rows = {name: _filled(row, tests.get(name, [])) for name, row in read(text).items()}
     hows = [row.how for row in rows.values()]
     real, fakes, none = (hows.count(how) for how in ("real", "fakes", "no"))
-    count = f"Of {len(rows)} faults, {real} are provoked for real, {fakes} on fakes in virtual time, {none} not at all."
-    return COUNT.sub(count, ROW.sub(lambda found: str(rows[found[1]]), text))
+    return COUNT.sub(counted.format(len(rows), real, fakes, none), ROW.sub(lambda found: str(rows[found[1]]), text))
 
 
 def _filled(row: Row, tests: list[Marked]) -> Row:

@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from refresher.config import load
+from refresher.core.settings import AuthMethod
 
 GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
 VAULT = """
@@ -19,6 +21,20 @@ EXAMPLES = [
     for number, text in enumerate(re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
     if text.startswith("[jobs.")
 ]
+LOGINS = [
+    pytest.param(text, id=f"{page.stem}-{number}")
+    for page in sorted(GUIDES.glob("*.md"))
+    for number, text in enumerate(
+        re.findall(r"^ *```toml\n(.*?)^ *```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    )
+    if text.lstrip().startswith("[vault]")
+]
+JOB = """
+[jobs.crm]
+provider = "exec"
+command = ["/bin/true"]
+path = "tokens/crm"
+"""
 GRANTS = {"client_credentials", "password", "refresh_token", "jwt_bearer", "token_exchange"}
 CLIENT_AUTHS = {"basic", "post", "client_secret_jwt", "private_key_jwt", "tls", "none"}
 
@@ -33,6 +49,19 @@ def jobs(text: str, folder: Path):
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_an_example_has_no_mistake(text, tmp_path):
     assert jobs(text, tmp_path)
+
+
+@pytest.mark.parametrize("text", LOGINS)
+def test_a_login_has_no_mistake(text, tmp_path):
+    file = tmp_path / "jobs.toml"
+    file.write_text(text + JOB)
+    file.chmod(0o600)
+    assert load(file).clusters[""].auth
+
+
+def test_every_way_to_log_in_is_shown():
+    shown = {word for login in LOGINS for word in re.findall(r'method = "(\w+)"', login.values[0])}
+    assert shown == set(get_args(AuthMethod))
 
 
 def test_every_grant_and_every_way_to_prove_the_client_is_shown(tmp_path):

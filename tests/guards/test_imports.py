@@ -21,7 +21,7 @@ BROKEN = {
     "Only http.py and its connector": ("daemon.py", "import aiohttp"),
     "Only vault/ knows hvac": ("demo/stage.py", "import hvac.exceptions"),
     "Only signing.py knows": ("providers/reply.py", "import joserfc"),
-    "Only signing.py and": ("state/ledger.py", "import cryptography"),
+    "Only signing.py, the": ("state/ledger.py", "import cryptography"),
     "Only scheduler/": ("daemon.py", "from apscheduler.schedulers.asyncio import AsyncIOScheduler"),
     "Only config/": ("core/settings.py", "import pydantic"),
     "Only the log": ("roster.py", "import structlog"),

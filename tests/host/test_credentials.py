@@ -1,6 +1,8 @@
 """References to secrets of this machine: what is read, and what is refused with the reason."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +149,48 @@ def test_a_file_that_we_may_not_read(secret, monkeypatch):
     monkeypatch.setattr(os, "open", denied)
 
     assert why("file", secret()) == f"user {os.geteuid()} may not read it"
+
+
+@pytest.fixture
+def other_file_system(tmp_path):
+    """A folder on another file system than `tmp_path` is on."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # the one that every Linux has
+        if Path(folder).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("there is one file system only")
+        yield Path(folder)
+
+
+def mounted(folder: Path, target: Path) -> str:
+    reader = LocalReferences({}, mounts=(folder,))
+    return reader.read(Reference(kind="file", target=str(target))).reveal()
+
+
+def test_what_is_mounted_for_a_container_is_read_with_the_links_and_modes_of_its_mounter(tmp_path, other_file_system):
+    run = tmp_path / "secrets"
+    run.symlink_to(other_file_system)  # stands for a mount
+    (other_file_system / "..2026").mkdir()
+    (other_file_system / "..2026" / "token").write_text("eyJ.1\n")
+    (other_file_system / "..2026" / "token").chmod(0o644)
+    (other_file_system / "token").symlink_to("..2026/token")
+
+    assert mounted(run, run / "token") == "eyJ.1"
+
+
+def test_what_merely_lies_there_is_held_to_the_rules(tmp_path, secret):
+    with pytest.raises(UnreadableReferenceError, match="others may use it"):
+        mounted(tmp_path, secret(mode=0o644))
+    (tmp_path / "link").symlink_to(secret())
+    with pytest.raises(UnreadableReferenceError, match="symbolic link"):
+        mounted(tmp_path, tmp_path / "link")
+
+
+def test_a_path_that_leads_out_again_is_held_to_the_rules(tmp_path, other_file_system):
+    run = tmp_path / "secrets"
+    run.mkdir()
+    (other_file_system / "token").write_text("eyJ.1")
+    (other_file_system / "token").chmod(0o644)
+    with pytest.raises(UnreadableReferenceError, match="others may use it"):
+        mounted(run, run / ".." / ".." / ".." / ".." / ".." / other_file_system / "token")
+    (tmp_path / "way").symlink_to(other_file_system)
+    with pytest.raises(UnreadableReferenceError, match="others may use it"):
+        mounted(run, run / ".." / "way" / "token")

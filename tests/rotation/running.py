@@ -39,6 +39,9 @@ class Cluster(SlowStore):
         self.kept += 1
         await asyncio.Event().wait()
 
+    async def perishable(self) -> None:
+        return None
+
     async def aclose(self) -> None:
         self.closed += 1
 

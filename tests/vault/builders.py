@@ -13,6 +13,8 @@ from tests.fakes.http import answer
 REFERENCE = Reference(kind="file", target="/run/vault")
 APPROLE = Auth(method="approle", role_id="role", secret_id=REFERENCE)
 GIVEN = Auth(method="token", token=REFERENCE)
+JWT = Auth(method="jwt", jwt=REFERENCE, mount="jwt")
+WRAPPED = Auth(method="approle", role_id="role", secret_id=REFERENCE, wrapped=True)
 
 
 def a_cluster(auth: Auth = APPROLE, **changes: object) -> Cluster:

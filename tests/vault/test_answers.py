@@ -88,6 +88,38 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.answer(
+    "V2",
+    "V3",
+    "V6",
+    "V8",
+    "V10",
+    "V11",
+    "V12",
+    "V14",
+    "V17",
+    "V18",
+    "V20",
+    "V21",
+    "V22",
+    "V23",
+    "V25",
+    "V27",
+    "V28",
+    "V29",
+    "V30",
+    "V31",
+    "V32",
+    "V33",
+    "V34",
+    "V39",
+    "V43",
+    "V45",
+    "V46",
+    "V47",
+    "V48",
+    "V49",
+)
 def test_each_answer_means_one_thing(name):
     response, to_read, to_write, code = ROWS[name]
     reply = read_reply(response)
@@ -109,6 +141,7 @@ def test_no_text_of_an_answer_is_handed_on(name):
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.answer("V1", "V43", "V48")
 def test_no_failure_is_an_acknowledgement_or_a_secret(name):
     reply = read_reply(ROWS[name][0])
 

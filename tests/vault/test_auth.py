@@ -3,16 +3,18 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from refresher.core.errors import StoreError, StoreRefusedError, StoreUnavailableError, TransportError
-from refresher.vault import auth
+from refresher.core.settings import Auth
+from refresher.vault import auth, methods
 from refresher.vault.adapter import Adapter
 from refresher.vault.auth import Login
 from tests.fakes.clock import VirtualClock
 from tests.fakes.http import ScriptedHttp, answer, lost
-from tests.vault.builders import APPROLE, GIVEN, Local, a_cluster, header, logged_in, looked_up, payload
+from tests.vault.builders import APPROLE, GIVEN, JWT, REFERENCE, Local, a_cluster, header, logged_in, looked_up, payload
 
 LOGIN, RENEW = "POST /v1/auth/approle/login", "POST /v1/auth/token/renew-self"
 LOOKUP, REVOKE = "GET /v1/auth/token/lookup-self", "POST /v1/auth/token/revoke-self"
@@ -44,6 +46,7 @@ class Setup:
         await self.clock.advance(timedelta(seconds=seconds))
 
 
+@pytest.mark.answer("V13", "V51")
 async def test_an_approle_login_sends_its_credentials_and_no_token(monkeypatch, tmp_path):
     monkeypatch.setenv("VAULT_TOKEN", "ambient")
     monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
@@ -58,6 +61,45 @@ async def test_an_approle_login_sends_its_credentials_and_no_token(monkeypatch, 
     assert payload(request) == {"role_id": "role", "secret_id": "CANARY"}
     assert (header(request, "x-vault-token"), header(request, "x-vault-namespace")) == (None, "ops")
     assert header(request, "x-vault-request") == "true"
+
+
+@pytest.mark.parametrize(
+    ("auth", "path", "sent"),
+    [
+        (Auth(method="kubernetes", role="r", jwt=REFERENCE, mount="k8s/eu"), "k8s/eu", {"role": "r", "jwt": "CANARY"}),
+        (Auth(method="jwt", jwt=REFERENCE, mount="jwt"), "jwt", {"jwt": "CANARY"}),
+        (Auth(method="cert", role="r", cert_file=Path("/c.pem"), mount="cert"), "cert", {"name": "r"}),
+        (Auth(method="cert", cert_file=Path("/c.pem"), mount="cert"), "cert", {}),
+    ],
+)
+async def test_what_each_method_sends(auth, path, sent):
+    one = Setup(logged_in(), auth=auth)
+
+    assert await one.token() == "hvs.1"
+
+    assert one.http.asked == [f"POST /v1/auth/{path}/login"]
+    assert payload(one.http.requests[0]) == sent
+
+
+async def test_a_jwt_is_read_afresh_for_each_login():
+    one = Setup(logged_in("hvs.1", ttl=30, renewable=False), logged_in("hvs.2"), auth=JWT)
+    await one.token()
+    one.local.text = "CANARY-2"
+    await one.wait(20)
+
+    assert await one.token() == "hvs.2"
+    assert [payload(request)["jwt"] for request in one.http.requests] == ["CANARY", "CANARY-2"]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "why"), [(*case, why) for case, why in methods.REFUSALS.items() if case[0] != "token"]
+)
+async def test_a_refusal_says_what_to_look_at(method, status, why):
+    auth = Auth(method=method, role="r", jwt=REFERENCE if method in ("jwt", "kubernetes") else None)
+    error = await Setup(answer(status, {"errors": ["any words"]}), auth=auth).fails()
+
+    assert (type(error), error.code) == (StoreRefusedError, "login")
+    assert str(error).endswith(f"{why} (HTTP {status})")
 
 
 async def test_an_approle_may_need_no_secret_id():
@@ -98,6 +140,7 @@ async def test_all_who_wait_share_one_login():
     assert one.http.asked == [LOGIN]
 
 
+@pytest.mark.answer("V41")
 async def test_a_renewal_that_is_capped_is_the_last():
     one = Setup(logged_in("hvs.1", ttl=6), logged_in("hvs.1", ttl=3), logged_in("hvs.2", ttl=6))
     await one.token()
@@ -112,6 +155,7 @@ async def test_a_renewal_that_is_capped_is_the_last():
 @pytest.mark.parametrize(
     "refusal", [answer(400, {"errors": ["lease is not renewable"]}), DENIED, DEAD, answer(200, {})]
 )
+@pytest.mark.answer("V42")
 async def test_a_renewal_that_is_refused_is_a_login(refusal):
     one = Setup(logged_in("hvs.1", ttl=6), refusal, logged_in("hvs.2"))
     await one.token()
@@ -173,6 +217,25 @@ async def test_a_refused_login_is_not_tried_again_for_a_minute():
     assert one.http.asked == [LOGIN, LOGIN]
 
 
+@pytest.mark.fault("F19")
+async def test_a_login_that_stays_refused_is_tried_four_times_in_an_hour_and_soon_when_it_changes():
+    one = Setup(*[BAD_SECRET_ID] * 4, lost(), BAD_SECRET_ID, BAD_SECRET_ID, logged_in())
+    for _ in range(3600):
+        await one.fails()
+        await one.wait(1)
+    assert len(one.http.asked) == 4
+    for _ in range(62):
+        await one.fails()
+        await one.wait(1)
+    assert len(one.http.asked) == 6  # Vault was away once, and that was no refusal
+    one.local.text = "CANARY-2"
+    await one.fails()
+    assert len(one.http.asked) == 7
+    await one.wait(60)
+
+    assert await one.token() == "hvs.1"
+
+
 async def test_a_changed_credential_is_tried_at_once():
     one = Setup(BAD_SECRET_ID, logged_in())
     await one.fails()
@@ -223,6 +286,7 @@ async def test_a_credential_that_cannot_be_read_is_refused_with_its_reference():
 
 
 @pytest.mark.parametrize("text", ["CANARY\nCANARY", "CANARY\x7f", "CAN ARY", "\u00e9CANARY", " \n"])
+@pytest.mark.answer("V51")
 async def test_a_credential_that_is_none_is_refused_unquoted(text):
     assert (await Setup(local=Local(text)).fails()).code == "login"
 
@@ -302,16 +366,18 @@ async def test_after_a_403_a_live_token_stays(reply):
 
 
 async def test_tokens_that_die_one_after_the_other_are_no_storm():
-    one = Setup(logged_in("hvs.1"), DEAD, logged_in("hvs.2"), DEAD, logged_in("hvs.3"), DEAD)
+    one = Setup(logged_in("hvs.1"), DEAD, logged_in("hvs.2"), DEAD, logged_in("hvs.3"))
     assert await one.login.is_dead(await one.login.token())
 
     with pytest.raises(StoreUnavailableError) as caught:
         await one.login.is_dead(await one.login.token())
 
-    assert (caught.value.code, caught.value.retry_after) == ("login", 10.0)
-    token = await one.login.token()
-    await one.wait(10)
-    assert await one.login.is_dead(token)
+    assert (caught.value.code, caught.value.retry_after) == ("login", 60.0)
+    assert (await one.fails()).code == "login"
+    await one.wait(59)
+    assert ((await one.fails()).retry_after, one.http.asked.count(LOGIN)) == (1.0, 2)
+    await one.wait(1)
+    assert await one.token() == "hvs.3"
 
 
 async def test_an_idle_token_is_kept_alive():

@@ -117,6 +117,7 @@ async def test_the_mount_is_asked_for_once():
         answer(200, {"data": None, "wrap_info": {"token": "hvs.CANARY"}}),
     ],
 )
+@pytest.mark.answer("V9", "V34", "V49")
 async def test_an_ambiguous_end_is_repeated_identically(unclear):
     one = Client(unclear, written(1))
 
@@ -146,6 +147,7 @@ def indexes(requests: list[HttpRequest]) -> list[tuple[str | None, str | None]]:
     return [(header(one, "x-vault-index"), header(one, "x-vault-inconsistent")) for one in requests]
 
 
+@pytest.mark.answer("V5")
 async def test_who_asks_about_a_place_sees_what_was_told_of_it_before():
     one = Client(
         indexed(written(1), "i-1"), indexed(standing(1, PLAIN), "i-2"), standing(1, PLAIN), written(1), CAS, written(2)
@@ -170,6 +172,7 @@ async def test_a_login_is_seen_by_whoever_is_asked_next():
     assert [index for index, _ in indexes(http.requests)] == [None, "i-login", "i-login", "i-login", "i-1"]
 
 
+@pytest.mark.answer("V29")
 async def test_a_standby_of_openbao_that_is_behind_is_asked_to_forward():
     one = Client(indexed(written(1), "i-1"), BEHIND, standing(1, PLAIN), BEHIND, written(2))
     await one.write()
@@ -182,6 +185,7 @@ async def test_a_standby_of_openbao_that_is_behind_is_asked_to_forward():
     assert one.clock.monotonic() == 0
 
 
+@pytest.mark.answer("V29")
 async def test_a_standby_of_hashicorps_that_is_behind_is_asked_again_and_never_to_forward():
     """There a request to forward is answered 400, unless an administrator allowed it."""
     one = Client(indexed(written(1), "i-1"), answer(412, {"errors": []}), standing(1, PLAIN))
@@ -425,6 +429,7 @@ async def test_what_a_proxy_says_is_not_absence(reply):
         ({"a": Secret("x" * 2**18)}, "too_large"),
     ],
 )
+@pytest.mark.answer("V30")
 async def test_what_vault_would_spoil_is_not_sent(data, code):
     one = Client()
 
@@ -481,6 +486,7 @@ async def test_a_mount_whose_name_has_slashes_is_located():
     ("status", "state"),
     [(200, "active"), (429, "standby"), (472, "standby"), (473, "standby"), (501, "uninitialised"), (503, "sealed")],
 )
+@pytest.mark.answer("V2", "V3", "V4")
 async def test_health_is_told_by_the_status(status, state):
     http = ScriptedHttp(answer(status, {"initialized": status != 501}))
 

@@ -56,6 +56,7 @@ async def impatient() -> AsyncIterator[Listening]:
 
 
 @pytest.mark.fault("F8")
+@pytest.mark.answer("V3")
 async def test_a_sealed_vault_heals_without_a_login(openbao_raft, impatient):
     space = new_space(openbao_raft)
     vault = vault_of(space, impatient)
@@ -71,6 +72,7 @@ async def test_a_sealed_vault_heals_without_a_login(openbao_raft, impatient):
     assert impatient.paths.count(LOGIN) == 1
 
 
+@pytest.mark.answer("V35")
 async def test_a_vault_that_was_restarted_takes_the_same_token(openbao_raft, impatient):
     space = new_space(openbao_raft)
     vault = vault_of(space, impatient)
@@ -87,6 +89,7 @@ async def test_a_vault_that_was_restarted_takes_the_same_token(openbao_raft, imp
 
 
 @pytest.mark.fault("F13")
+@pytest.mark.answer("V9")
 async def test_a_write_to_a_frozen_vault_lands_once(openbao_raft, impatient):
     space = new_space(openbao_raft)
     vault = vault_of(space, impatient)
@@ -103,6 +106,7 @@ async def test_a_write_to_a_frozen_vault_lands_once(openbao_raft, impatient):
 
 
 @pytest.mark.fault("F16")
+@pytest.mark.answer("V41")
 async def test_a_short_token_is_kept_alive_and_followed_by_another(openbao, wire):
     space = new_space(openbao, token_ttl="2s", token_max_ttl="4s")
     http = Listening(wire)
@@ -123,6 +127,7 @@ async def test_a_short_token_is_kept_alive_and_followed_by_another(openbao, wire
 
 
 @pytest.mark.fault("F17")
+@pytest.mark.answer("V12")
 async def test_a_revoked_token_is_replaced(openbao, space, wire):
     http = Listening(wire)
     vault = vault_of(space, http)
@@ -153,6 +158,7 @@ async def test_an_end_revokes_the_login(openbao, vault):
         ({"mount": "nowhere"}, "there is no such auth method"),
     ],
 )
+@pytest.mark.answer("V45")
 async def test_a_login_that_is_refused(space, wire, change, why):
     vault = vault_of(space, wire, auth=replace(space.cluster.auth, **change))
 
@@ -162,12 +168,14 @@ async def test_a_login_that_is_refused(space, wire, change, why):
     assert why in str(error)
 
 
+@pytest.mark.answer("V27")
 async def test_a_namespace_that_is_none(space, wire):
     error = await end_of(vault_of(space, wire, namespace="nowhere").login())
 
     assert (error.code, "no such namespace" in str(error)) == ("login", True)
 
 
+@pytest.mark.answer("V51")
 async def test_a_given_token(openbao, space, wire):
     reference = Reference(kind="file", target="/run/vault-token")
     cluster = replace(space.cluster, auth=Auth(method="token", token=reference))
@@ -181,6 +189,7 @@ async def test_a_given_token(openbao, space, wire):
 
 
 @pytest.mark.fault("F15")
+@pytest.mark.answer("V28")
 async def test_a_quota_tells_when_to_come_back(openbao, space, vault):
     place = space.place("tokens/a")
     await vault.read(place)
@@ -198,6 +207,7 @@ async def test_a_quota_tells_when_to_come_back(openbao, space, vault):
 
 
 @pytest.mark.fault("F21")
+@pytest.mark.answer("V21")
 async def test_a_mount_that_is_exchanged_for_v1_is_found_out(openbao, space, vault):
     place = space.place("tokens/a")
     await vault.write(place, TOKEN, cas=0)
@@ -214,6 +224,7 @@ async def test_a_mount_that_is_exchanged_for_v1_is_found_out(openbao, space, vau
 
 
 @pytest.mark.fault("F21")
+@pytest.mark.answer("V20", "V22")
 async def test_a_mount_that_is_upgraded_to_v2_is_found_out(openbao, space_v1, wire):
     vault, place = vault_of(space_v1, wire), space_v1.place("tokens/a")
     await vault.write(place, TOKEN, cas=None)

@@ -67,6 +67,7 @@ async def test_the_address_that_is_connected_to_is_the_one_that_was_judged(wired
 
 
 @pytest.mark.fault("F42")
+@pytest.mark.answer("V36")
 async def test_a_name_that_nobody_knows(wired, monkeypatch):
     def unknown(*_args: object, **_named: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "no such name")

@@ -150,6 +150,7 @@ async def test_the_usual_wire_goes_on_as_it_was(clock, authority):
     await channels.aclose()
 
 
+@pytest.mark.answer("V38")
 def test_a_usual_wire_that_can_not_be_is_told_at_once(clock, authority):
     spans = {"deadline": timedelta(seconds=5), "keepalive": timedelta(seconds=60)}
     authority.ca_file.unlink()

@@ -45,6 +45,7 @@ UNTRUSTED = {
 
 @pytest.mark.fault("F45")
 @pytest.mark.parametrize("fault", UNTRUSTED)
+@pytest.mark.answer("V37")
 async def test_a_certificate_that_is_not_trusted_gets_no_request(wired, authority, fault):
     channel = None if fault == "unknown authority" else Channel(ca_file=authority.ca_file)
     async with peer(tls=authority.server(**UNTRUSTED[fault])) as server:
@@ -71,6 +72,7 @@ async def test_tls_before_1_2_gets_no_request(wired, authority):
     assert (wire._tls.minimum_version, wire._tls.keylog_filename) == (ssl.TLSVersion.TLSv1_2, None)
 
 
+@pytest.mark.answer("V40")
 async def test_a_server_without_tls_gets_no_request(wired):
     async with peer() as server:
         with pytest.raises(TransportError) as caught:
@@ -220,6 +222,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("spoil", FAULTS)
+@pytest.mark.answer("V38")
 def test_a_file_that_can_not_be_used_is_told_in_one_line(authority, spoil):
     files = Files(authority, authority.ca_file, *authority.issue("refresher"))
     told = spoil(files)

@@ -44,6 +44,7 @@ async def test_a_request_carries_what_it_was_given_and_no_more(wired):
 
 @pytest.mark.fault("F24")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.answer("V6")
 async def test_no_redirect_is_followed(wired, status):
     async with peer() as other, peer(lambda _: reply(f"{status} There", b"", f"Location: {other.url()}")) as server:
         got = await wired().send(HttpRequest(url=server.url(), body=b"client_secret=s"))
@@ -126,6 +127,7 @@ async def test_a_post_that_was_lost_is_not_sent_again(wired):
     assert [request[-1:] for request in server.requests] == [b"a", b"b"]
 
 
+@pytest.mark.answer("V35")
 async def test_a_refused_connection_sent_nothing(wired):
     async with peer() as gone:
         pass
