@@ -9,6 +9,7 @@ Rules of this module:
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,48 +50,33 @@ class Timeline:
 
 
 def timeline(attempts: Iterable[Attempt], *, held: Span | None, since: datetime, now: datetime) -> Timeline:
-    """Return what there is to draw. `attempts` in the order of their ends; some from before `since` tell what lived then.
+    """Return what there is to draw. `attempts` in the order of their ends; older ones tell what lived at `since`.
 
     `held` is what stands there now, as Vault has it: it counts where it is none of the tokens on record.
     """
-    lives: list[Span] = []
-    gaps: list[Span] = []
-    failed: list[datetime] = []
-    begun, until = False, None  # whether something is known, and to when readers are served; None: without end
-
-    def live(span: Span, found_at: datetime) -> None:
-        nonlocal begun, until
-        if begun and until is not None and until < found_at:
-            gaps.append(Span(begin=until, end=found_at))
-        lives.append(span)
-        begun, until = True, span.end
-
-    for attempt in attempts:
-        if attempt.written:
-            live(Span(begin=min(attempt.began, attempt.at), end=attempt.expires_at), attempt.at)
-        elif since <= attempt.at <= now:
-            failed.append(attempt.at)
-    if held is not None and _is_new(held, lives):
-        live(held, held.begin)
-    if begun and until is not None and until < now:
-        gaps.append(Span(begin=until, end=now))
+    tried = tuple(attempts)
+    found = [(Span(begin=min(one.began, one.at), end=one.expires_at), one.at) for one in tried if one.written]
+    if held is not None and (not found or _is_newer(held, found[-1][0])):
+        found.append((held, held.begin))
+    ends = [(span.end, after) for (span, _), (_, after) in pairwise(found)]
+    if found:
+        ends.append((found[-1][0].end, now))
+    gaps = (_within(end, after, since, now) for end, after in ends if end is not None)
     return Timeline(
         since=since,
         now=now,
-        lives=tuple(life for life in lives if life.end is None or life.end > since),
-        gaps=tuple(cut for gap in gaps if (cut := _within(gap, since, now)) is not None),
-        failed=tuple(failed),
+        lives=tuple(span for span, _ in found if span.end is None or span.end > since),
+        gaps=tuple(gap for gap in gaps if gap is not None),
+        failed=tuple(one.at for one in tried if not one.written and since <= one.at <= now),
     )
 
 
-def _is_new(held: Span, lives: list[Span]) -> bool:
-    """Whether `held` was written after the last token on record, whose issue is a little before its begin there."""
-    if not lives:
-        return True
-    last = lives[-1]
+def _is_newer(held: Span, last: Span) -> bool:
+    """Whether `held` was written after the last token on record, whose issue the record has to a second or so."""
     return held.begin > last.begin + timedelta(seconds=1) and held.end != last.end
 
 
-def _within(span: Span, since: datetime, now: datetime) -> Span | None:
-    begin, end = max(span.begin, since), min(span.end or now, now)
-    return Span(begin=begin, end=end) if begin < end else None
+def _within(end: datetime, after: datetime, since: datetime, now: datetime) -> Span | None:
+    """Return the gap between the `end` of one token and the moment `after` which the next was there."""
+    begin, last = max(end, since), min(after, now)
+    return Span(begin=begin, end=last) if begin < last else None

@@ -49,7 +49,7 @@ class JobView:
         left = self.left(now)
         if self.alive is False or (left is not None and left <= timedelta()):
             return "dead"
-        if self.state == "unmanaged" or self.state == "latched":
+        if self.state in ("unmanaged", "latched"):
             return self.state
         short = self.promised is not None and left is not None and left < self.promised - GRACE
         return "expiring" if short and self.failures else ""

@@ -118,6 +118,21 @@ def left(database: sqlite3.Connection) -> dict[str, str]:
     return {job: kept for job, kept in rows if isinstance(job, str) and isinstance(kept, str)}
 
 
+def tried(
+    database: sqlite3.Connection, since: float, job: str | None
+) -> list[tuple[str, float, str, int, float | None]]:
+    """Return job, end, outcome, duration and expiry of the attempts from `since` on, and of the last token before."""
+    named = "job = :job AND" if job is not None else ""
+    what = "job, at, outcome, duration_ms, expires_at"
+    last = f"SELECT max(id) FROM attempts WHERE {named} outcome = 'rotated' AND at < :since GROUP BY job"  # noqa: S608
+    found: list[tuple[str, float, str, int, float | None]] = database.execute(
+        f"SELECT {what} FROM attempts WHERE id IN ({last}) "  # noqa: S608  # names of our own
+        f"UNION ALL SELECT {what} FROM (SELECT * FROM attempts WHERE {named} at >= :since ORDER BY at, id)",
+        {"job": job, "since": since},
+    ).fetchall()
+    return found
+
+
 def insert(database: sqlite3.Connection, batch: list[Item]) -> None:
     """Write what came, in the order in which it came."""
     marks = ", ".join("?" * len(Attempt.__slots__))
