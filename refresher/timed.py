@@ -4,17 +4,24 @@ Rules of this module:
 - They change nothing, and what is told of them can't raise into a walk.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from refresher.core.model import HttpRequest, HttpResponse
-from refresher.ports import Clock, Http, Scheduler
+from refresher.ports import Clock, Http, Scheduler, Sink
 
 READS: Final = frozenset({"GET", "LIST", "HEAD"})
-Observe: TypeAlias = Callable[[str, float], None]
-"""Is told what it was, and how many seconds it took."""
+Timed: TypeAlias = Literal["request", "vault_login", "vault_read", "vault_write", "wakeup"]
+
+
+@runtime_checkable
+class Timer(Protocol):
+    """Wants to know how long something took."""
+
+    def timed(self, what: Timed, seconds: float) -> None:
+        """Take note without blocking."""
 
 
 class Wire(Http, Protocol):
@@ -31,13 +38,30 @@ class Bell(Scheduler, Protocol):
         """Stop its timer."""
 
 
-class TimedWire:
-    """ports.Http over `wire`; `observe` is told `read`, `write` or `login`, as Vault's addresses tell."""
+class Timing:
+    """Has the world timed for the one of `sinks` that wants to know; where there is none, nothing is timed."""
 
-    def __init__(self, wire: Wire, clock: Clock, observe: Observe) -> None:
+    def __init__(self, sinks: Iterable[Sink], clock: Clock) -> None:
+        self.timer: Timer | None = next((one for one in sinks if isinstance(one, Timer)), None)
+        self._clock = clock
+
+    def wire(self, plain: Wire, *, vault: bool = False) -> Wire:
+        """Return `plain`, timed; `vault`: what is asked for is told apart."""
+        return plain if self.timer is None else TimedWire(plain, self._clock, self.timer, vault=vault)
+
+    def bell(self, plain: Bell) -> Bell:
+        """Return `plain`, timed."""
+        return plain if self.timer is None else TimedBell(plain, self._clock, self.timer)
+
+
+class TimedWire:
+    """ports.Http over `wire`."""
+
+    def __init__(self, wire: Wire, clock: Clock, timer: Timer, *, vault: bool) -> None:
         self._wire = wire
         self._clock = clock
-        self._observe = observe
+        self._timer = timer
+        self._vault = vault
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send `request` as the wire does; a request without a reply took as long as it was waited for."""
@@ -46,7 +70,8 @@ class TimedWire:
             return await self._wire.send(request)
         finally:
             with suppress(Exception):
-                self._observe(_operation(request), self._clock.monotonic() - began)
+                what = _operation(request) if self._vault else "request"
+                self._timer.timed(what, self._clock.monotonic() - began)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -54,12 +79,12 @@ class TimedWire:
 
 
 class TimedBell:
-    """ports.Scheduler over `bell`; `observe` is told how late each ring is heard."""
+    """ports.Scheduler over `bell`: how late each ring is heard."""
 
-    def __init__(self, bell: Bell, clock: Clock, observe: Observe) -> None:
+    def __init__(self, bell: Bell, clock: Clock, timer: Timer) -> None:
         self._bell = bell
         self._clock = clock
-        self._observe = observe
+        self._timer = timer
         self._deadlines: dict[str, float] = {}
 
     def schedule(self, name: str, delay: timedelta) -> None:
@@ -79,7 +104,7 @@ class TimedBell:
         with suppress(Exception):
             for name in names:
                 if (deadline := self._deadlines.pop(name, None)) is not None:
-                    self._observe("wakeup", max(now - deadline, 0.0))
+                    self._timer.timed("wakeup", max(now - deadline, 0.0))
         return names
 
     def close(self) -> None:
@@ -87,7 +112,8 @@ class TimedBell:
         self._bell.close()
 
 
-def _operation(request: HttpRequest) -> str:
+def _operation(request: HttpRequest) -> Timed:
+    """Return what is asked of Vault, by its address (`/v1/auth/...` is a login's) and method."""
     if "/v1/auth/" in request.url:
-        return "login"
-    return "read" if request.method in READS else "write"
+        return "vault_login"
+    return "vault_read" if request.method in READS else "vault_write"

@@ -89,17 +89,14 @@ class Metrics:
             if outcome not in ("fresh", "halted"):
                 self._attempts[event.job, outcome, error_class(outcome, event.fields.get("error"))] += 1
 
-    def requested(self, _operation: str, seconds: float) -> None:
-        """Note how long a provider took."""
-        self._request.observe(seconds)
-
-    def vault(self, operation: str, seconds: float) -> None:
-        """Note how long Vault took."""
-        self._vault.labels(operation).observe(seconds)
-
-    def woken(self, _what: str, seconds: float) -> None:
-        """Note how late a job was woken up."""
-        self._lateness.observe(seconds)
+    def timed(self, what: str, seconds: float) -> None:
+        """Note how long something took (timed.Timer)."""
+        if what == "request":
+            self._request.observe(seconds)
+        elif what == "wakeup":
+            self._lateness.observe(seconds)
+        else:
+            self._vault.labels(what.removeprefix("vault_")).observe(seconds)
 
     def render(self, reading: Reading) -> bytes:
         """Return the text that Prometheus reads; it may be called in a thread, by one at a time."""

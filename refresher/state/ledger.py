@@ -119,6 +119,7 @@ class Reader:
 
     def __init__(self, directory: Path, instance: str) -> None:
         self.warning = ""
+        self.dropped = 0
         self._known: dict[str, str] = {}
         with suppress(*FAILURES), closing(tables.read_only(path_of(directory, instance))) as database:
             self._known = tables.jobs(database)

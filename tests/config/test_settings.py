@@ -84,7 +84,7 @@ def test_an_empty_file(mistakes):
     assert [line.split(": ")[1] for line in mistakes("")] == ["[vault]", "[jobs]"]
 
 
-@pytest.mark.parametrize("listen", ["", "127.0.0.1:80", "127.9.9.9:1", "[::1]:9377", "localhost:65535", "/run/r/s.sock"])
+@pytest.mark.parametrize("listen", ["", "127.0.0.1:80", "127.9.9.9:1", "[::1]:9377", "localhost:65535", "/run/r.sock"])
 def test_where_the_page_may_be(load, listen):
     assert load(f'[web]\nlisten = "{listen}"\n' + VAULT + job()).web_listen == listen
 

@@ -41,7 +41,11 @@ class Site:
         self.canaries, self.outputs = Canaries(), []
         self.canaries.planted["root token"] = bao.root_token.reveal()
         self.jobs: dict[str, dict[str, Any]] = {}
-        self.tables: dict[str, dict[str, Any]] = {"log": {"level": "debug"}, "state": {"dir": str(folder / "state")}}
+        self.tables: dict[str, dict[str, Any]] = {
+            "log": {"level": "debug"},
+            "state": {"dir": str(folder / "state")},
+            "web": {"listen": ""},
+        }
         role_id, secret_id = bao.approle(mount, POLICY.format(mount=mount))
         auth = {"method": "approle", "role_id": role_id, "secret_id": self.secret("vault", secret_id.reveal())}
         self.tables["vault"] = {"address": bao.address, "mount": mount, "auth": auth}
