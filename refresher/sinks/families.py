@@ -41,14 +41,14 @@ def counts(
     events: Mapping[tuple[str, str], int],
 ) -> Iterator[Metric]:
     """Yield what was counted, by job and by event."""
-    rotated = CounterMetricFamily("refresher_rotations", "Tokens written, by job.", labels=("job",))
+    rotated = CounterMetricFamily("refresher_rotations", "Tokens written, by job.", labels=("name",))
     for job in jobs:  # from the start, so that the first one is an increase
         rotated.add_metric((job.name,), rotations.get(job.name, 0))
     yield rotated
     tried = CounterMetricFamily(
         "refresher_attempts",
         "Attempts at a rotation, by job, outcome and class of error.",
-        labels=("job", "outcome", "error_class"),
+        labels=("name", "outcome", "error_class"),
     )
     for labels, count in sorted(attempts.items()):
         tried.add_metric(labels, count)
@@ -63,7 +63,7 @@ def of_jobs(jobs: list[JobView]) -> Iterator[Metric]:
     """Yield how each job stands."""
 
     def gauge(name: str, text: str, values: Iterable[tuple[str, float | None]]) -> Metric:
-        family = GaugeMetricFamily(f"refresher_{name}", text, labels=("job",))
+        family = GaugeMetricFamily(f"refresher_{name}", text, labels=("name",))
         for job, value in values:
             if value is not None:
                 family.add_metric((job,), value)
@@ -99,7 +99,7 @@ def of_jobs(jobs: list[JobView]) -> Iterator[Metric]:
         "Failed attempts since the last one that succeeded.",
         ((job.name, float(job.failures)) for job in jobs),
     )
-    states = GaugeMetricFamily("refresher_job_state", "1 for the state that the job is in.", labels=("job", "state"))
+    states = GaugeMetricFamily("refresher_job_state", "1 for the state that the job is in.", labels=("name", "state"))
     for job in jobs:
         for state in STATES:
             states.add_metric((job.name, state), float(job.state == state))

@@ -1,7 +1,8 @@
 """/metrics: what Prometheus is told, by prometheus-client on a registry of its own.
 
 Rules of this module:
-- Labels are names of jobs and of clusters, and words of ours: no text of a provider, no URL, no path, no secret.
+- Labels are names of jobs (`name`: `job` is Prometheus' own) and of clusters, and words of ours: no text of a
+  provider, no URL, no path, no secret.
 - What is told of a job ends with the job: its series are gone from the next scrape on.
 - Counts begin anew with the process, as Prometheus expects.
 

@@ -51,7 +51,7 @@ def draw(line: Timeline, *, due: datetime | None) -> Drawing:
     return Drawing(
         lanes=tuple(lane for lane in lanes if lane),
         gaps="".join(box(one, (0, 24), GAP_LEAST) for one in line.gaps),
-        failed="".join(f"M{at:g} 0v24" for at in sorted({round(x(moment)) for moment in line.failed})),
+        failed="".join(f"M{at:g} 16v8" for at in sorted({round(x(moment)) for moment in line.failed})),
         due=None if due is None else x(max(due, line.now)),
         now=x(line.now),
         ticks=tuple(_ticks(line, whole)),

@@ -41,7 +41,7 @@ def snippets(cluster: Cluster, place: Location, *, version_1: bool, promised: ti
         Snippet(title="Python (hvac)", note="", text=_hvac(cluster, place, version_1=version_1)),
         Snippet(
             title="Vault Agent template",
-            note=f"It reads again every {every}: readers may count on twice that life.",
+            note=f"It reads again every {every}, so within half of the life that readers may count on.",
             text=_agent(
                 api, place.path, every, member=".Data.access_token" if version_1 else ".Data.data.access_token"
             ),
@@ -60,14 +60,13 @@ def _hvac(cluster: Cluster, place: Location, *, version_1: bool) -> str:
         words.append(f"namespace={json.dumps(cluster.namespace)}")
     where = f"path={json.dumps(place.path)}, mount_point={json.dumps(place.mount)}"
     if version_1:
-        read = f'secret = vault.secrets.kv.v1.read_secret({where})["data"]'
+        read = f'answer = vault.secrets.kv.v1.read_secret({where})\ntoken = answer["data"]["access_token"]'
     else:
         read = (
-            f'secret = vault.secrets.kv.v2.read_secret_version({where}, raise_on_deleted_version=True)["data"]["data"]'
+            f"answer = vault.secrets.kv.v2.read_secret_version(\n    {where}, raise_on_deleted_version=True\n)\n"
+            'token = answer["data"]["data"]["access_token"]'
         )
-    return (
-        f'import os\n\nimport hvac\n\nvault = hvac.Client({", ".join(words)})\n{read}\ntoken = secret["access_token"]'
-    )
+    return f"import os\n\nimport hvac\n\nvault = hvac.Client({', '.join(words)})\n{read}"
 
 
 def _agent(api: str, path: str, every: str, *, member: str) -> str:

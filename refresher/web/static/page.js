@@ -106,8 +106,8 @@ if (body.dataset.stream) {
   const mark = body.dataset.stream.includes("?") ? "&" : "?";
   const stream = new EventSource(body.dataset.stream + mark + "since=" + encodeURIComponent(body.dataset.revision));
   live.hidden = false;
-  stream.onopen = () => { live.textContent = "live"; live.className = "live"; };
-  stream.onerror = () => { live.textContent = "connection lost: trying again"; live.className = "live broken"; };
+  stream.onopen = () => { live.textContent = "live"; live.className = "live"; body.classList.add("is-live"); };
+  stream.onerror = () => { live.textContent = "connection lost: trying again"; live.className = "live broken"; body.classList.remove("is-live"); };
   stream.addEventListener("restarted", () => location.reload());
   stream.addEventListener("jobs", (event) => {
     const news = JSON.parse(event.data);
