@@ -29,7 +29,14 @@ def stage(folder, count: int) -> Stage:
     provider = made.house.provider
     provider.lifetimes = {one.name: LIFETIMES[number % len(LIFETIMES)] for number, one in enumerate(jobs)}
     if count > 3:
-        provider.lifetimes |= {"sms": 60, "mail": 3600, "payments": 28_800, "parcels": 3600, "crm": 7200, "tracking": 900}
+        provider.lifetimes |= {
+            "sms": 60,
+            "mail": 3600,
+            "payments": 28_800,
+            "parcels": 3600,
+            "crm": 7200,
+            "tracking": 900,
+        }
         provider.refuse = faults(clock)
     return made
 
