@@ -71,6 +71,7 @@ class Pages:
         )
         environment.globals |= {"instance": instance, "version": refresher.__version__}
         environment.filters |= {"clock": _clock, "moment": _moment, "span": span, "anchor": anchor}
+        self._parts = environment.get_template("parts.html")
         self._index = environment.get_template("index.html")
         self._job = environment.get_template("job.html")
         self._error = environment.get_template("error.html")
@@ -114,7 +115,7 @@ class Pages:
         """Return what a page that is open is sent: the headline, the order of the jobs, and the rows that changed."""
         names = set(changed)
         rows = self._rows([one for one in views if one.name in names], now, reasons)
-        module = self._index.module
+        module = self._parts.module
         said = headline(views, now)
         return {
             "tone": said.tone,

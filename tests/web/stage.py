@@ -40,15 +40,15 @@ class Stage:
         self.url = f"http://{self.listen}"
         self.ledger = self.house.ledger = Ledger(folder, "default")
         self.metrics = Metrics()
-        self.sink = Fanout(self.house.sink, self.metrics)
+        self.told = self.house.sink
+        self.sink = Fanout(self.told, self.metrics)
         self.house.store.life_left = timedelta(hours=1)
 
     @asynccontextmanager
     async def serving(self, *, after: timedelta = timedelta()) -> AsyncIterator["Stage"]:
         """Serve jobs and page while the block lasts; the page from `after` so much time on."""
-        house, told = self.house, self.house.sink
+        house = self.house
         house.sink = self.sink
-        house.named = told.named
         async with house.serving():
             await house.advance(after)
             await self.recorded()
@@ -80,7 +80,6 @@ class Stage:
                 with contextlib.suppress(asyncio.CancelledError):
                     await page
                 self.ledger.close()
-                house.sink = told
 
     async def listening(self) -> None:
         """Wait until somebody answers."""
