@@ -17,6 +17,7 @@ import pytest
 
 START_S = 30
 FIND_S = 10
+LONG_S = 300  # a page that is busy answers no question
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # what WebDriver calls a reference to an element
 FLAGS = (
     "--headless",
@@ -35,7 +36,7 @@ class Chromium:
     """One browser window."""
 
     def __init__(self, driver: str, profile: Path) -> None:
-        self._http = httpx.Client(base_url=driver, trust_env=False, timeout=START_S)
+        self._http = httpx.Client(base_url=driver, trust_env=False, timeout=httpx.Timeout(START_S, read=LONG_S))
         options = {"binary": shutil.which("chromium"), "args": [*FLAGS, f"--user-data-dir={profile}"]}
         wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
         self._session = f"/session/{self._call('POST', '/session', wanted)['sessionId']}"

@@ -204,7 +204,7 @@ async def row_of(content, state: str) -> tuple[dict[str, str], dict]:
     """Return the next event with a row of crm in that state."""
     while True:
         fields, news = await read_event(content)
-        if f" {state}\"" in news["rows"].get("job-crm", ""):
+        if f' {state}"' in news["rows"].get("job-crm", ""):
             return fields, news
 
 
