@@ -15,10 +15,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 HEAD = """# Metrics
 
-`GET /metrics` on [the status page's address](../how-to/monitoring.md), in the text format of Prometheus. Names and labels
-are a contract: a later version adds to them and takes nothing away. `name` is a job's; a job that is removed takes its
-series with it. No label holds a text of a provider, a URL, a path or a secret. `process_*` are those that Prometheus'
-libraries share.
+`GET /metrics` on [the status page's address](../how-to/monitoring.md), in the text format of Prometheus. Names and
+labels are a contract: a later version adds to them and takes nothing away. `name` is a job's; a job that is removed
+takes its series with it. No label holds a text of a provider, a URL, a path or a secret. `process_*` are those that
+Prometheus' libraries share.
 
 | series | type | labels | meaning |
 | --- | --- | --- | --- |
@@ -57,7 +57,7 @@ def page() -> str:
     words = {
         "state": STATES,
         "outcome": tuple(_BY_OUTCOME),
-        "error_class": tuple(one for one in classes if one),
+        "error_class": tuple(classes),
         "operation": ("login", "read", "write"),
         "what": ("attempts", "events", "log_lines"),
     }
