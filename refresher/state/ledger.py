@@ -152,8 +152,8 @@ def history(path: Path, *, job: str | None, since: datetime | None) -> Iterator[
         yield from (Attempt(**dict(zip(Attempt.__slots__, row, strict=True))) for row in rows)
 
 
-def tried(path: Path, *, since: datetime, job: str | None = None) -> dict[str, list[timeline.Attempt]]:
-    """Return the attempts from `since` on, and the last token before it, by job; of `job` alone where one is named.
+def tried(path: Path, jobs: Collection[str], *, since: datetime) -> dict[str, list[timeline.Attempt]]:
+    """Return the attempts of `jobs` from `since` on, and the last token before it, by job.
 
     Oldest first. Raises sqlite3.Error, OSError and ValueError.
     """
@@ -161,7 +161,7 @@ def tried(path: Path, *, since: datetime, job: str | None = None) -> dict[str, l
     if not path.exists():
         return found
     with closing(tables.read_only(path)) as database:
-        for name, at, outcome, duration, expires_at in tables.tried(database, since.timestamp(), job):
+        for name, at, outcome, duration, expires_at in tables.tried(database, jobs, since.timestamp()):
             ended = datetime.fromtimestamp(at, UTC)
             found.setdefault(name, []).append(
                 timeline.Attempt(

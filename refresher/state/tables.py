@@ -9,6 +9,7 @@ import os
 import secrets
 import sqlite3
 import stat
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import astuple, dataclass
 from datetime import timedelta
@@ -61,6 +62,9 @@ class Attempt:
 
 
 Item: TypeAlias = tuple[str, Attempt | str | None, str]  # a job, its attempt or old name, what is remembered of it
+
+
+Tried: TypeAlias = tuple[str, float, str, int, float | None]  # job, end, outcome, duration, expiry
 
 
 def path_of(directory: Path, instance: str) -> Path:
@@ -118,19 +122,15 @@ def left(database: sqlite3.Connection) -> dict[str, str]:
     return {job: kept for job, kept in rows if isinstance(job, str) and isinstance(kept, str)}
 
 
-def tried(
-    database: sqlite3.Connection, since: float, job: str | None
-) -> list[tuple[str, float, str, int, float | None]]:
-    """Return job, end, outcome, duration and expiry of the attempts from `since` on, and of the last token before."""
-    named = "job = :job AND" if job is not None else ""
-    what = "job, at, outcome, duration_ms, expires_at"
-    last = f"SELECT max(id) FROM attempts WHERE {named} outcome = 'rotated' AND at < :since GROUP BY job"  # noqa: S608
-    found: list[tuple[str, float, str, int, float | None]] = database.execute(
-        f"SELECT {what} FROM attempts WHERE id IN ({last}) "  # noqa: S608  # names of our own
-        f"UNION ALL SELECT {what} FROM (SELECT * FROM attempts WHERE {named} at >= :since ORDER BY at, id)",
-        {"job": job, "since": since},
-    ).fetchall()
-    return found
+def tried(database: sqlite3.Connection, jobs: Iterable[str], since: float) -> Iterator[Tried]:
+    """Yield job, end, outcome, duration and expiry of the attempts from `since` on, and of the last token before."""
+    what = "SELECT job, at, outcome, duration_ms, expires_at FROM attempts WHERE job = :job"
+    for job in jobs:
+        named = {"job": job, "since": since}
+        yield from database.execute(
+            f"{what} AND outcome = 'rotated' AND at < :since ORDER BY at DESC, id DESC LIMIT 1", named
+        )
+        yield from database.execute(f"{what} AND at >= :since ORDER BY at, id", named)
 
 
 def insert(database: sqlite3.Connection, batch: list[Item]) -> None:

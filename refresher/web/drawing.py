@@ -19,23 +19,22 @@ BAND: Final = (2, 20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """SVG path data in a box of 1000 by 24. `now`, `due` and `ticks` are x; `says` tells the same in words."""
+    """SVG path data in a box of 1000 by 24. `now` and `due` are x; `says` tells the same in words."""
 
     lanes: tuple[str, ...]
     gaps: str
     failed: str
     due: float | None
     now: float
-    ticks: tuple[tuple[float, str], ...]
     says: str
 
 
 def draw(line: Timeline, *, due: datetime | None) -> Drawing:
     """Draw `line`; `due` is when the job is renewed next."""
-    whole = line.now + AHEAD - line.since
+    first, unit = line.since.timestamp(), WIDTH / (line.now + AHEAD - line.since).total_seconds()
 
     def x(moment: datetime) -> float:
-        return round(min(max((moment - line.since) / whole, 0.0), 1.0) * WIDTH, 1)
+        return round(min(max((moment.timestamp() - first) * unit, 0.0), WIDTH), 1)
 
     def box(one: Span, place: tuple[int, int], least: float) -> str:
         left, right = x(one.begin), WIDTH if one.end is None else x(one.end)
@@ -54,7 +53,6 @@ def draw(line: Timeline, *, due: datetime | None) -> Drawing:
         failed="".join(f"M{at:g} 16v8" for at in sorted({round(x(moment)) for moment in line.failed})),
         due=None if due is None else x(max(due, line.now)),
         now=x(line.now),
-        ticks=tuple(_ticks(line, whole)),
         says=_said(line),
     )
 
@@ -72,12 +70,13 @@ def _joined(lives: Iterable[Span]) -> list[Span]:
     return joined
 
 
-def _ticks(line: Timeline, whole: timedelta) -> Iterable[tuple[float, str]]:
-    """Yield every sixth hour, for the axis."""
-    hour = line.since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    while hour < line.since + whole:
+def hours(now: datetime) -> Iterable[tuple[float, str]]:
+    """Yield every sixth hour of the last 24 and of those ahead, for the axis: where it is, in percent, and its name."""
+    since = now - timedelta(hours=24)
+    hour = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    while hour < now + AHEAD:
         if hour.hour % 6 == 0:
-            yield round((hour - line.since) / whole * 100, 2), f"{hour:%H:%M}"
+            yield round((hour - since) / (now + AHEAD - since) * 100, 2), f"{hour:%H:%M}"
         hour += timedelta(hours=1)
 
 

@@ -6,7 +6,7 @@ Rules of this module:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from refresher.web.live import Changes
 from refresher.web.overview import Overview
 from refresher.web.pages import Pages
 
+HELPING: Final = 50  # rows in one piece
 AT_ONCE: Final = 2  # pages in the making
 TICK: Final = timedelta(seconds=1)
 WHOLE: Final = 10  # ticks: how often all jobs are looked at, since some change by time alone
@@ -138,14 +139,20 @@ class Front:
             members = await asyncio.to_thread(lambda: self._made().updates(views, changed, now, reasons))
         return News(revision=now_at, members=members)
 
-    async def index(self, query: str) -> str:
-        """Return the page of all jobs."""
+    async def index(self, query: str) -> AsyncIterator[str]:
+        """Yield the page of all jobs, piece by piece: the first is there soon, however many jobs there are."""
+        views, now, revision = await self._look(), self._clock.now(), self._revision()
+        reasons = dict(self._reasons)
         async with self._making:
-            views, now, revision = await self._look(), self._clock.now(), self._revision()
-            reasons = dict(self._reasons)
-            return await asyncio.to_thread(
-                lambda: self._made().index(views, now=now, query=query, revision=revision, reasons=reasons)
+            before, shown, after = await asyncio.to_thread(
+                lambda: self._made().index(views, now=now, query=query, revision=revision)
             )
+        for some in batched(shown, HELPING):
+            async with self._making:
+                rows = await asyncio.to_thread(self._made().rows, some, now, reasons)
+            yield before + rows
+            before = ""
+        yield before + after
 
     async def job(self, name: str) -> str | None:
         """Return a job's own page; None: there is no such job."""
@@ -205,6 +212,11 @@ class Front:
         if self._pages is None:
             self._pages = Pages(file=self._sources.file, instance=self._sources.instance)
         return self._pages
+
+
+def batched(views: list[JobView], size: int) -> Iterator[list[JobView]]:
+    """Yield `views`, so many at a time."""
+    return (views[start : start + size] for start in range(0, len(views), size))
 
 
 def _oldest_due(views: list[JobView], now: datetime) -> float:

@@ -1,7 +1,7 @@
 """What there is to look at, taken from memory in helpings, so that many jobs hold nobody up."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -104,14 +104,14 @@ def view_of(charge: Charge, now: datetime, holder: str) -> JobView:
     )
 
 
-def timelines(file: Path, views: Iterable[JobView], now: datetime, *, job: str | None = None) -> dict[str, Timeline]:
-    """Return the last 24 hours of each job, of `job` alone where it is named.
+def timelines(file: Path, views: Collection[JobView], now: datetime) -> dict[str, Timeline]:
+    """Return the last 24 hours of each job. A ledger that can't be read tells nothing.
 
-    It reads the disk: call it in a thread. A ledger that can't be read tells nothing.
+    It reads the disk: call it in a thread.
     """
     attempts: dict[str, list[Attempt]] = {}
     with suppress(*ledger.FAILURES):
-        attempts = ledger.tried(file, since=now - DAY, job=job)
+        attempts = ledger.tried(file, [view.name for view in views], since=now - DAY)
     return {
         view.name: timeline(attempts.get(view.name, ()), held=_held(view), since=now - DAY, now=now) for view in views
     }

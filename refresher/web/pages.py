@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 import refresher
 from refresher.core.job import Job
@@ -28,6 +29,7 @@ from refresher.web.snippets import snippets
 FOLDER: Final = Path(__file__).parent
 SHOWN: Final = 100  # attempts on a job's own page
 HISTORY: Final = timedelta(days=7)
+SPLIT: Final = Markup("<!-- the rows -->")
 GLYPHS: Final = {"good": "●", "busy": "◆", "bad": "▲"}  # a state is told by shape and word, not by colour alone
 
 
@@ -77,23 +79,38 @@ class Pages:
         self._error = environment.get_template("error.html")
 
     def index(
-        self, views: list[JobView], *, now: datetime, query: str, revision: str, reasons: Mapping[str, str]
-    ) -> str:
-        """Return the page of all jobs, or of those that have `query` in their name, provider or state."""
+        self, views: list[JobView], *, now: datetime, query: str, revision: str
+    ) -> tuple[str, list[JobView], str]:
+        """Return the page of all jobs: what stands before the rows, whose rows they are, and what stands after.
+
+        They are those that have `query` in their name, or it is their provider or state; the worst first.
+        """
         wanted = query.strip().lower()
         shown = [one for one in views if wanted in one.name.lower() or wanted in (one.provider, one.state)]
-        rows = self._rows(shown, now, reasons)
-        said = headline(views, now)
-        return self._index.render(
-            rows=rows, total=len(views), query=query, headline=said, now=now, revision=revision, axis=_axis(now)
+        page = self._index.render(
+            found=len(shown),
+            total=len(views),
+            query=query,
+            headline=headline(views, now),
+            now=now,
+            revision=revision,
+            axis=tuple(drawing.hours(now)),
+            split=SPLIT,
         )
+        before, _, after = page.partition(str(SPLIT))
+        return before, worst_first(shown, now), after
+
+    def rows(self, views: list[JobView], now: datetime, reasons: Mapping[str, str]) -> str:
+        """Return the rows of some jobs."""
+        item = self._parts.module.item  # type: ignore[attr-defined]
+        return "\n".join(str(item(row)) for row in self._rows(views, now, reasons))
 
     def job(  # noqa: PLR0913  # what a page shows
         self, view: JobView, job: Job, cluster: Cluster, *, now: datetime, revision: str, why: str
     ) -> str:
         """Return the page of one job. Its own `why` is what the log said last."""
         (row,) = self._rows([view], now, {view.name: why})
-        line = timelines(self._file, [view], now, job=view.name)[view.name]
+        line = timelines(self._file, [view], now)[view.name]
         place, version = job.destinations[0], view.places[0][1] if view.places else None
         read = snippets(cluster, place, version_1=version is None and view.alive is True, promised=view.promised)
         return self._job.render(
@@ -106,7 +123,7 @@ class Pages:
             advice=words.advice(view, now),
             attempts=self._attempts(view.name, now),
             snippets=read,
-            axis=_axis(now),
+            axis=tuple(drawing.hours(now)),
         )
 
     def updates(
@@ -129,9 +146,8 @@ class Pages:
         return self._error.render(status=status, title=title, text=text)
 
     def _rows(self, views: list[JobView], now: datetime, reasons: Mapping[str, str]) -> list[Row]:
-        named = views[0].name if len(views) == 1 else None
-        lines = timelines(self._file, views, now, job=named)
-        return [_row(view, lines[view.name], now, reasons.get(view.name, "")) for view in worst_first(views, now)]
+        lines = timelines(self._file, views, now)
+        return [_row(view, lines[view.name], now, reasons.get(view.name, "")) for view in views]
 
     def _attempts(self, name: str, now: datetime) -> list[dict[str, object]]:
         try:
@@ -190,12 +206,6 @@ def _row(view: JobView, line: Timeline, now: datetime, why: str) -> Row:
         expires=None if view.expires_at is None else int(view.expires_at.timestamp()),
         due=None if view.renew_at is None else int(view.renew_at.timestamp()),
     )
-
-
-def _axis(now: datetime) -> drawing.Drawing:
-    """Return a drawing without a token, for its hours."""
-    since = now - timedelta(hours=24)
-    return drawing.draw(Timeline(since=since, now=now, lives=(), gaps=(), failed=()), due=None)
 
 
 def _clock(when: datetime | None) -> str:

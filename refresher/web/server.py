@@ -7,9 +7,7 @@ Rules of this module:
 """
 
 import asyncio
-import errno
 import json
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -123,8 +121,20 @@ class Server:
         self._front.sink.tell(tell_broken(error, self._failures))
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
-        query = request.query.get("q", "")[:200]
-        return _html(await self._front.index(query))
+        pieces = self._front.index(request.query.get("q", "")[:200])
+        first = await anext(pieces)
+        response = web.StreamResponse(headers={"Content-Type": "text/html; charset=utf-8"})
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        try:
+            await response.write(first.encode())
+            async for piece in pieces:
+                await response.write(piece.encode())
+        except Exception as error:  # noqa: BLE001  # half of the page is sent: no other can be
+            if not isinstance(error, ConnectionError):
+                self._fail(error)
+        return response
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
         page = await self._front.job(request.match_info["name"])
@@ -188,42 +198,6 @@ class Server:
                 await response.write(text.encode())
             elif not await self._front.changed(PING_S):
                 await response.write(b":\n\n")  # so that a connection that died is noticed
-
-
-def bound(listen: str) -> tuple[socket.socket, frozenset[str] | None]:
-    """Return a socket bound to `listen`, and what `Host` may say there. Raises OSError where it is taken."""
-    if listen.startswith("/"):
-        return _unix(Path(listen)), None
-    host, _, port = listen.rpartition(":")
-    plain = host.removeprefix("[").removesuffix("]")
-    family = socket.AF_INET6 if ":" in plain else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(("127.0.0.1" if plain == "localhost" else plain, int(port)))
-    except OSError:
-        made.close()
-        raise
-    names = {host, "localhost", "127.0.0.1", "[::1]"}
-    return made, frozenset(f"{name}:{port}" for name in names) | (names if port == "80" else frozenset())
-
-
-def _unix(path: Path) -> socket.socket:
-    """Return a socket at `path`, for owner and group; one that nobody listens on any more is put out of the way."""
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if path.is_socket():
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
-                knock.settimeout(1)
-                if knock.connect_ex(str(path)) == 0:
-                    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))  # noqa: TRY301  # closed below
-            path.unlink(missing_ok=True)
-        made.bind(str(path))
-        path.chmod(0o660)
-    except OSError:
-        made.close()
-        raise
-    return made
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:

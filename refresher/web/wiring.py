@@ -17,6 +17,7 @@ from refresher.state.tables import path_of
 from refresher.steady import Round
 from refresher.timed import Timing
 from refresher.watch import Watch
+from refresher.web.address import bound
 
 if TYPE_CHECKING:
     from refresher.web.front import Front
@@ -94,7 +95,7 @@ def rounds(house: House, roster: Roster, watch: Watch, heart: Heartbeat) -> tupl
 
 async def _serve(front: "Front", listen: str, clock: Clock, sink: Sink) -> None:
     """Serve until cancelled; an address that is taken is told of once, and waited for."""
-    from refresher.web.server import Server, bound  # noqa: PLC0415  # as above
+    from refresher.web.server import Server  # noqa: PLC0415  # as above
 
     told = False
     while True:
