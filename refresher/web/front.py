@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from refresher.core.events import Event
 from refresher.core.settings import Cluster
@@ -24,7 +24,9 @@ from refresher.state import journal
 from refresher.watch import Watch
 from refresher.web.live import Changes
 from refresher.web.overview import Overview
-from refresher.web.pages import Pages
+
+if TYPE_CHECKING:
+    from refresher.web.pages import Pages
 
 HELPING: Final = 50  # rows in one piece
 AT_ONCE: Final = 2  # pages in the making
@@ -208,8 +210,10 @@ class Front:
     def _revision(self) -> str:
         return f"{self.changes.boot}-{self.changes.revision}"
 
-    def _made(self) -> Pages:
+    def _made(self) -> "Pages":
         if self._pages is None:
+            from refresher.web.pages import Pages  # noqa: PLC0415  # the templates are wanted once somebody looks
+
             self._pages = Pages(file=self._sources.file, instance=self._sources.instance)
         return self._pages
 
