@@ -97,7 +97,7 @@ def test_the_page(site, smartdocumentor, browser, count, tmp_path, measured):
         assert drawn >= 2, "it can be seen"
 
 
-def test_it_is_live(site, smartdocumentor, browser):
+def test_it_is_live(site, smartdocumentor, browser, tmp_path):
     with a_daemon(site, smartdocumentor, 3) as (url, _):
         browser.view(1400, 900)
         browser.open(url)
@@ -111,6 +111,15 @@ def test_it_is_live(site, smartdocumentor, browser):
         browser.wait_until("return /retrying|needs you/i.test(document.getElementById('answer').textContent)")
         browser.wait_until("return document.title.includes('needs you')", within=60)
         assert browser.run("return document.querySelector('.job').id") == "job-job-0000", "the worst comes first"
+        for dark in (False, True):
+            browser.view(1400, 900, dark=dark)
+            assert violations(browser) == [], "a page with troubles is as readable"
+        with chromium(tmp_path / "second") as other:
+            for dark in (False, True):
+                other.view(800, 900, dark=dark)
+                other.open(f"{url}/jobs/job-0000")
+                assert "What failed, and what to do" in other.run("return document.body.innerText")
+                assert violations(other) == []
         smartdocumentor.control(client="job-0000-client", fail=None)
         browser.wait_until("return document.title.includes('All fresh')", within=90)
 
