@@ -317,3 +317,48 @@ async def test_a_port_that_is_taken_is_told_of_once_and_waited_for(tmp_path, get
             await stage.listening()
             assert (await get(stage.url))[0] == 200
             assert len([one for one in stage.told.named("started") if "warning" in one.fields]) == 1
+
+
+async def test_only_the_head_of_a_page(stage, get):
+    for path in ("/", "/jobs/crm", "/metrics", "/healthz"):
+        status, text, headers = await get(stage.url + path, method="HEAD")
+        assert (status, text) == (200, "")
+        assert headers["Content-Security-Policy"]
+
+
+async def test_pages_that_are_open_are_counted(stage, get):
+    _, text, _ = await get(stage.url)
+    url = f"{stage.url}/events?since={revision_in(text)}"
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(trust_env=False, connector=connector) as session:
+        streams = [await session.get(url) for _ in range(32)]
+        assert {one.status for one in streams} == {200}
+        assert (await get(url))[0] == 503
+        assert (await get(stage.url))[0] == 200
+        for one in streams:
+            one.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/events"])
+async def test_what_fails_half_way_is_told_of_too(stage, get, path, monkeypatch):
+    _, text, _ = await get(stage.url)
+    seen: list[object] = []
+
+    def broken(*args):
+        seen.append(args)
+        if len(seen) > (0 if path == "/events" else 1):
+            raise ZeroDivisionError
+        return "<li></li>"
+
+    monkeypatch.setattr("refresher.web.front.HELPING", 1)
+    monkeypatch.setattr("refresher.web.pages.Pages.rows", broken)
+    monkeypatch.setattr("refresher.web.pages.Pages.updates", broken)
+    how = {"url": stage.url + path, "params": {"since": revision_in(text)}}
+    async with aiohttp.ClientSession(trust_env=False) as session, session.get(**how) as reply:
+        assert reply.status == 200
+        await stage.house.advance(HOUR)
+        async with asyncio.timeout(20):
+            await reply.read()
+    (event,) = stage.told.named("failing")
+    assert event.fields["type"] == "ZeroDivisionError"
+    assert stage.house.asked("crm") > 1
