@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import itertools
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,10 +26,16 @@ from tests.rotation.stage import IDENTITY
 CLUSTER = Cluster(address="https://vault.example.com:8200", auth=Auth(method="token"))
 
 
+_ports = itertools.count(os.getpid() % 100 * 100)
+
+
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    """Return a port that nobody has, and that no connection of another test is given as its own (ip(7))."""
+    for number in _ports:
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", 20_000 + number % 10_000))
+            return one.getsockname()[1]
+    raise AssertionError("there is always a next one")
 
 
 class Stage:
