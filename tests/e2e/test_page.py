@@ -28,8 +28,7 @@ def paged(site, smartdocumentor):
 
 def test_what_it_serves(site, paged):
     with site.daemon() as daemon, httpx.Client(base_url=paged, trust_env=False) as client:
-        daemon.wait_for("latched", job="refused")
-        daemon.wait_for("rotated", job="crm")
+        daemon.wait_until(lambda _: daemon.lines("latched", job="refused") and daemon.lines("rotated", job="crm"))
         for path in ("/", "/jobs/crm", "/jobs/refused", "/metrics", "/healthz", "/readyz"):
             site.outputs.append(client.get(path).text)
         page = client.get("/").text
