@@ -15,9 +15,11 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11
 PYTEST_ARGS ?=
 # Debian packages that the tests marked `host` need.
-HOST_PACKAGES := binutils chromium chromium-driver fish lintian man-db rpm systemd zsh
+HOST_PACKAGES := binutils chromium chromium-driver fish lintian man-db prometheus rpm systemd zsh
 # And those that a tree of another Debian is made with.
 NIGHTLY_PACKAGES := debootstrap systemd
+# What is installed does not start as a service: policy-rc.d(8) says no, unless there is one that decides.
+POLICY := /usr/sbin/policy-rc.d
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -25,14 +27,15 @@ PY := $(VENV)/bin/python
 PIP_INSTALL = $(PY) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
 # Root alone can; others go on with what is there.
-INSTALL_PACKAGES = { [ "$$(id -u)" != 0 ] || { apt-get update -qq && \
-    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq --yes $(1); }; }
+INSTALL_PACKAGES = { [ "$$(id -u)" != 0 ] || ( [ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; \
+    printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); }; apt-get update -qq && \
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq --yes $(1) ); }
 # Whole files are shared out to four processes: tests with servers wait most of the time.
 SHARED_OUT = -n 4 --dist loadfile --no-loadscope-reorder
 MODULES := tests/servers/node_modules/.package-lock.json
 HOST_LOG := $(VENV)/host-tests.log
 
-.PHONY: demo picture packages test test-fast test-host test-nightly check constraints clean
+.PHONY: demo picture picture-of-page packages test test-fast test-host test-nightly check constraints clean
 .DELETE_ON_ERROR:
 
 # No file but the virtual environment is left: so no byte code beside the sources.
@@ -65,6 +68,10 @@ picture: $(VENV)/.demo
 
 packages: $(VENV)/.test
 	$(PY) -m packages.build
+
+# The status page, by Debian's Chromium: make test-host installs it.
+picture-of-page: $(VENV)/.test
+	$(PY) -m docs.page
 
 check: $(VENV)/.test
 	$(PY) -m ruff check .

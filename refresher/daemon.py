@@ -12,13 +12,7 @@ import refresher
 from refresher import reload
 from refresher.channels import USUAL, Channels
 from refresher.charge import Identity
-from refresher.core.errors import (
-    ConfigError,
-    Mistake,
-    StoreRefusedError,
-    StoreUnavailableError,
-    UnreadableReferenceError,
-)
+from refresher.core import errors
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.model import Channel
 from refresher.core.settings import Cluster, Settings
@@ -41,9 +35,11 @@ from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
 from refresher.state import journal, ledger
 from refresher.steady import Round, steady
+from refresher.timed import Timing
 from refresher.vault import ReferenceReader, Vault, connect
 from refresher.verify import Verifier
 from refresher.watch import Watch
+from refresher.web import wiring
 
 EX_OK: Final = 0
 EX_UNAVAILABLE: Final = 69  # sysexits.h: Vault refuses us for good
@@ -64,12 +60,12 @@ class Parts:
         self.settings = settings
         self.warnings = tuple(filter(None, (*settings.warnings, known.warning, self.ledger.warning)))
         self.identity = Identity(instance=settings.instance, holder=known.holder, key=known.key)
-        self.clock = SystemClock()
-        self.sink: Sink = Fanout(*sinks)
+        self.clock, self.sink = SystemClock(), Fanout(*sinks)
+        self.timing = Timing(sinks, self.clock)
         self.stores: dict[str, Vault] = {}
         self._stack = stack
         self._local, self._keeper = LocalReferences(), Kept(directory, settings.instance)
-        self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE)
+        self.http = self.timing.wire(self._wire(settings.request_deadline, PROVIDER_KEEPALIVE))
         self.references = ReferenceReader(self._local, self.stores)
         self.discovery = Discovery(http=self.http, clock=self.clock)
         self.programs = Programs(self.sink)
@@ -98,10 +94,13 @@ class Parts:
             if name not in self.stores or self.stores[name].cluster != cluster:
                 try:
                     wire = self._wire(VAULT_DEADLINE, VAULT_KEEPALIVE, cluster.channel)
-                except UnreadableReferenceError as error:
+                except errors.UnreadableReferenceError as error:
                     table = f"clusters.{name}" if name else "vault"
-                    raise ConfigError((Mistake(str(self.settings.file), table, "", str(error)),)) from None
-                connected[name] = connect(cluster, wire, self.clock, self._local, self._keeper, self.sink)
+                    raise errors.ConfigError(
+                        (errors.Mistake(str(self.settings.file), table, "", str(error)),)
+                    ) from None
+                timed = self.timing.wire(wire, vault=True)
+                connected[name] = connect(cluster, timed, self.clock, self._local, self._keeper, self.sink)
                 self._stack.push_async_callback(connected[name].aclose)
         self.stores |= connected
         return tuple(connected)
@@ -158,7 +157,7 @@ async def run(
     `last`: the process ends with it, and hears no more signals from then on.
     """
     stop = stop or asyncio.Event()
-    async with build(settings, sinks=sinks or (LogSink(),)) as parts:
+    async with build(settings, sinks=(*(sinks or (LogSink(),)), *wiring.meters(settings))) as parts:
         daemon = Daemon(parts, stop)
         handlers = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set}
         handlers |= {signal.SIGHUP: daemon.reload.set, signal.SIGUSR2: daemon.reload_by_force}
@@ -177,14 +176,13 @@ class Daemon:
         self.reload = asyncio.Event()  # set: read jobs.toml again
         self._forced = False
         self._refusals = Refusals()
-        self._bell = Bell(parts.clock)
+        self._bell = parts.timing.bell(Bell(parts.clock))
         self._roster = parts.roster(self._bell)
         self._rounds: list[asyncio.Task[None]] = []
         self._steady = partial(steady, clock=parts.clock, sink=parts.sink)
         self._watch = Watch(self._roster, clock=parts.clock, sink=parts.sink, holder=parts.identity.holder)
-        self._heart = Heartbeat(
-            self._roster, self._watch, manager=Manager(parts.clock), clock=parts.clock, sink=parts.sink
-        )
+        manager = Manager(parts.clock)
+        self._heart = Heartbeat(self._roster, self._watch, manager=manager, clock=parts.clock, sink=parts.sink)
 
     async def run(self, started: Callable[[Roster, Parts], None]) -> int:
         """Serve until told to stop."""
@@ -194,11 +192,11 @@ class Daemon:
         try:
             async with asyncio.timeout(FIRST_LOGIN.total_seconds()):
                 await parts.login()
-        except StoreRefusedError as error:
+        except errors.StoreRefusedError as error:
             self._tell("stopped", level="error", error=error.code, why=str(error))
             self._heart.failed(f"Vault refuses the login: {error}")
             return EX_UNAVAILABLE
-        except (StoreUnavailableError, TimeoutError):
+        except (errors.StoreUnavailableError, TimeoutError):
             pass  # the walks meet it again, say so once, and wait for Vault
 
         def ready() -> None:
@@ -209,7 +207,8 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             drift = partial(self._watch.drift, parts.settings.drift_check)
             logins = Logins(parts.stores, clock=parts.clock, sink=parts.sink).rounds()
-            rounds: tuple[Round, ...] = (self._watch.sweep, drift, *logins, partial(self._reloads, group))
+            page = wiring.rounds(parts, roster, self._watch, self._heart)
+            rounds: tuple[Round, ...] = (self._watch.sweep, drift, *logins, partial(self._reloads, group), *page)
             self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
             await roster.serve(self._stop, ready)
@@ -238,7 +237,7 @@ class Daemon:
         try:
             new = await asyncio.to_thread(reload.read, old, force=force)
             connected = parts.connect(new.clusters)
-        except ConfigError as error:
+        except errors.ConfigError as error:
             parts.sink.tell(self._refusals.refused(error, old))
             return
         parts.settings = reload.taken_over(old, new)

@@ -79,16 +79,20 @@ class Heartbeat:
                 self._go_on()
             await self._clock.sleep(every)
 
+    def standstill(self) -> str:
+        """Return why the scheduler makes no progress; `""`: it does."""
+        now, (waiting, moved) = self._clock.monotonic(), self._roster.stuck_since
+        if now - self._watch.swept_at > LATE:
+            return f"the sweep has not gone round for {now - self._watch.swept_at:.0f} s"
+        if waiting is not None and now - waiting > LATE:
+            return f"due jobs are not taken for {now - waiting:.0f} s"
+        if moved is not None and now - moved > HUNG:
+            return f"no walk began or ended for {now - moved:.0f} s, and jobs are due"
+        return ""
+
     def _stall(self) -> None:
         """Find out whether the scheduler makes progress, and say so once where it does not."""
-        now, (waiting, moved) = self._clock.monotonic(), self._roster.stuck_since
-        why = ""
-        if now - self._watch.swept_at > LATE:
-            why = f"the sweep has not gone round for {now - self._watch.swept_at:.0f} s"
-        elif waiting is not None and now - waiting > LATE:
-            why = f"due jobs are not taken for {now - waiting:.0f} s"
-        elif moved is not None and now - moved > HUNG:
-            why = f"no walk began or ended for {now - moved:.0f} s, and jobs are due"
+        why = self.standstill()
         if why and not self._stalled:
             self._sink.tell(Event(name="stalled", level="error", fields={"why": why}))
             self._manager.status(f"stalled: {why}; no heartbeat")

@@ -17,7 +17,14 @@ from refresher.core.job import Job
 from refresher.core.model import Location
 from refresher.core.settings import Settings
 
-FIXED: Final = ("state_dir", "limits", "log", "drift_check", "request_deadline")  # taken over at the next start alone
+FIXED: Final = (
+    "state_dir",
+    "limits",
+    "log",
+    "drift_check",
+    "request_deadline",
+    "web_listen",
+)  # taken over at the next start alone
 LARGEST_LOSS: Final = 5  # a reload may lose one job in so many
 ROOM: Final = 12_000  # characters that a list of texts may take of a log line, which is cut at 16 KiB
 MOST: Final = 90  # texts

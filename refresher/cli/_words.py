@@ -1,25 +1,11 @@
 """Words for people: spans, moments and outcomes, short enough for one line."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from refresher.core.outcome import Outcome
+from refresher.core.spans import span
 
-_UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
-
-
-def span(length: timedelta | None) -> str:
-    """Return two units at most: `6d 4h`, `52m 10s`, `9s`; `-` for None; a past one with a minus."""
-    if length is None:
-        return "-"
-    seconds, sign = round(abs(length.total_seconds())), "-" if length < timedelta() else ""
-    parts: list[str] = []
-    for unit, size in _UNITS:
-        count, seconds = divmod(seconds, size)
-        if count or (unit == "s" and not parts):
-            parts.append(f"{count}{unit}")
-        elif parts:
-            break
-    return sign + " ".join(parts[:2])
+__all__ = ["moment", "outcome_line", "span"]
 
 
 def moment(when: datetime | None) -> str:

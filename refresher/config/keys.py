@@ -62,7 +62,9 @@ ClusterName: TypeAlias = Annotated[
 Cluster: TypeAlias = Annotated[str, PlainValidator(words.segment, json_schema_input_type=str), Kind("name")]
 Namespace: TypeAlias = Annotated[str, PlainValidator(words.namespace, json_schema_input_type=str), Kind("path")]
 Pattern: TypeAlias = Annotated[str, PlainValidator(words.pattern, json_schema_input_type=str)]
-Listen: TypeAlias = Annotated[str, PlainValidator(words.listen, json_schema_input_type=str), Kind("HOST:PORT")]
+Listen: TypeAlias = Annotated[
+    str, PlainValidator(words.listen, json_schema_input_type=str), Kind("HOST:PORT, or absolute path")
+]
 File: TypeAlias = Annotated[
     Path, PlainValidator(words.absolute, json_schema_input_type=_texts("^/.")), Kind("absolute path")
 ]

@@ -109,9 +109,14 @@ class LogTable(Table):
 
 
 class WebTable(Table):
-    """The status page; this version has none yet."""
+    """The status page, `/metrics`, `/healthz` and `/readyz`; see [Watch over it](../how-to/monitoring.md)."""
 
-    listen: keys.Listen | None = optional('Where; `""` for none.', "")
+    listen: keys.Listen = usually(
+        "127.0.0.1:9377",
+        'Where: a port on loopback, or the path of a Unix socket; `""` for none. One that is taken is waited for.',
+        "",
+        "/run/refresher/web.sock",
+    )
 
 
 class SchedulerTable(Table):

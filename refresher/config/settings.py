@@ -80,8 +80,6 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
     limits = model.limits
     if limits.per_host > limits.total and "per_host" in limits.said():
         findings.wrong(main.file, "limits", "per_host", f"is more than total ({limits.total})")
-    if model.web.listen:
-        findings.odd(main.file, "web", "listen", "this version has no status page yet")
     return Settings(
         file=path,
         instance=model.instance.name,
@@ -91,6 +89,7 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
         limits=Limits(per_host=min(limits.per_host, limits.total), total=limits.total),
         log=LogSettings(level=model.log.level, format=model.log.format),
         drift_check=model.drift_check,
+        web_listen=model.web.listen,
         warnings=tuple(str(each) for each in findings.warnings),
     )
 

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ class BadValueError(ValueError):
 
 
 LONGEST: Final = 512  # characters of a name or path, well below what Vault takes
+LONGEST_SOCKET: Final = 107  # bytes: what sun_path takes (unix(7))
+LAST_PORT: Final = 65_535
 LONGEST_SPAN: Final = timedelta(days=36_500)  # a century: more is a slip of the finger
 SEGMENT: Final = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
 _SEGMENT: Final = re.compile(SEGMENT)
@@ -143,10 +146,28 @@ def flag(value: object) -> bool:
 
 
 def listen(value: object) -> str:
-    """Return `HOST:PORT`, or `""` for none."""
-    if not isinstance(value, str) or (value and _LISTEN.fullmatch(value) is None):
-        raise BadValueError('must be HOST:PORT, e.g. "127.0.0.1:9377", or "" for none')
+    """Return `HOST:PORT` on loopback, the absolute path of a Unix socket, or `""` for none."""
+    if not isinstance(value, str) or not (value == "" or value.startswith("/") or _LISTEN.fullmatch(value)):
+        raise BadValueError('must be HOST:PORT, e.g. "127.0.0.1:9377", the path of a Unix socket, or "" for none')
+    if value.startswith("/"):
+        if len(bytes(absolute(value))) > LONGEST_SOCKET:
+            raise BadValueError(f"must be the path of a Unix socket of at most {LONGEST_SOCKET} bytes")
+    elif value:
+        host, _, port = value.rpartition(":")
+        if not is_loopback(host) or not 0 < int(port) <= LAST_PORT:
+            why = "must be a port on loopback (127.0.0.1, [::1], localhost): let a proxy serve it to other machines"
+            raise BadValueError(why)
     return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, an IPv6 address in brackets, is this machine and nobody else."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
 
 
 def pattern(value: object) -> str:

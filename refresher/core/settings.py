@@ -73,6 +73,7 @@ class Settings:
     """Everything that jobs.toml says. `clusters` has the default one under `""`.
 
     `state_dir` is `None` when the file names none: host/paths.py then finds it.
+    `web_listen`: `HOST:PORT` or the path of a Unix socket, `""` for no status page.
     `includes`: how many files each pattern of `include` names. `warnings` are lines for people: allowed, but worth a
     look.
     """
@@ -86,5 +87,6 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     drift_check: timedelta = timedelta(minutes=15)
     request_deadline: timedelta = timedelta(seconds=20)
+    web_listen: str = ""
     includes: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -42,6 +42,9 @@ auth = {{ method = "approle", role_id = "{role_id}", secret_id = "file:{folder}/
 
 [state]
 dir = "{folder}/state"
+
+[web]
+listen = ""
 """
 _JOB: Final = """
 [jobs.{name}]

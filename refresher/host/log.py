@@ -70,6 +70,11 @@ def _close() -> None:
         _open.pop().close()
 
 
+def dropped() -> int:
+    """Return how many lines were lost since the start, or since the log was last configured."""
+    return sum(output.dropped for output in _open)
+
+
 def watch(loop: asyncio.AbstractEventLoop) -> None:
     """Report what `loop` would have printed (a task's exception that nobody asked for) as a line of ours."""
     loop.set_exception_handler(lambda _loop, context: _unexpected("event loop", context.get("exception")))

@@ -11,6 +11,10 @@ class Fanout:
         self._sinks = sinks
         self.dropped = 0
 
+    def add(self, sink: Sink) -> None:
+        """Tell `sink` too, from now on."""
+        self._sinks = (*self._sinks, sink)
+
     def tell(self, event: Event) -> None:
         """Tell all; raise nothing."""
         for sink in self._sinks:

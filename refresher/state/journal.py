@@ -143,6 +143,17 @@ class Journal:
         return f"{self._instance}\0{job}".encode()
 
 
+def usage(directory: Path, instance: str) -> tuple[int, int]:
+    """Return how many entries are not in Vault yet, or under way, and how many bytes all files take."""
+    waiting = size = 0
+    with suppress(OSError), os.scandir(directory / f"journal-{instance}") as files:
+        for file in files:
+            waiting += file.name.endswith(".next")
+            with suppress(OSError):
+                size += file.stat(follow_symlinks=False).st_size
+    return waiting, size
+
+
 def _open(path: Path, flags: int) -> int:
     # O_NONBLOCK: a FIFO put in its place must not hold us up
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)

@@ -13,11 +13,11 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from refresher.core import remembered
+from refresher.core import remembered, timeline
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import Remembered
 from refresher.state import tables
@@ -119,6 +119,7 @@ class Reader:
 
     def __init__(self, directory: Path, instance: str) -> None:
         self.warning = ""
+        self.dropped = 0
         self._known: dict[str, str] = {}
         with suppress(*FAILURES), closing(tables.read_only(path_of(directory, instance))) as database:
             self._known = tables.jobs(database)
@@ -149,6 +150,28 @@ def history(path: Path, *, job: str | None, since: datetime | None) -> Iterator[
             {"job": job, "since": since.timestamp() if since is not None else 0},
         )
         yield from (Attempt(**dict(zip(Attempt.__slots__, row, strict=True))) for row in rows)
+
+
+def tried(path: Path, jobs: Collection[str], *, since: datetime) -> dict[str, list[timeline.Attempt]]:
+    """Return the attempts of `jobs` from `since` on, and the last token before it, by job.
+
+    Oldest first. Raises sqlite3.Error, OSError and ValueError.
+    """
+    found: dict[str, list[timeline.Attempt]] = {}
+    if not path.exists():
+        return found
+    with closing(tables.read_only(path)) as database:
+        for name, at, outcome, duration, expires_at in tables.tried(database, jobs, since.timestamp()):
+            ended = datetime.fromtimestamp(at, UTC)
+            found.setdefault(name, []).append(
+                timeline.Attempt(
+                    began=ended - timedelta(milliseconds=duration),
+                    at=ended,
+                    written=outcome == "rotated",
+                    expires_at=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
+                )
+            )
+    return found
 
 
 def gone(path: Path, jobs: Collection[str]) -> dict[str, tuple[str, ...]]:

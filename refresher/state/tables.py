@@ -9,6 +9,7 @@ import os
 import secrets
 import sqlite3
 import stat
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import astuple, dataclass
 from datetime import timedelta
@@ -61,6 +62,9 @@ class Attempt:
 
 
 Item: TypeAlias = tuple[str, Attempt | str | None, str]  # a job, its attempt or old name, what is remembered of it
+
+
+Tried: TypeAlias = tuple[str, float, str, int, float | None]  # job, end, outcome, duration, expiry
 
 
 def path_of(directory: Path, instance: str) -> Path:
@@ -116,6 +120,17 @@ def left(database: sqlite3.Connection) -> dict[str, str]:
     """Return what is remembered of each job that was tried within the retention."""
     rows = database.execute("SELECT job, remembered FROM jobs WHERE job IN (SELECT job FROM attempts)")
     return {job: kept for job, kept in rows if isinstance(job, str) and isinstance(kept, str)}
+
+
+def tried(database: sqlite3.Connection, jobs: Iterable[str], since: float) -> Iterator[Tried]:
+    """Yield job, end, outcome, duration and expiry of the attempts from `since` on, and of the last token before."""
+    what = "SELECT job, at, outcome, duration_ms, expires_at FROM attempts WHERE job = :job"
+    for job in jobs:
+        named = {"job": job, "since": since}
+        yield from database.execute(
+            f"{what} AND outcome = 'rotated' AND at < :since ORDER BY at DESC, id DESC LIMIT 1", named
+        )
+        yield from database.execute(f"{what} AND at >= :since ORDER BY at, id", named)
 
 
 def insert(database: sqlite3.Connection, batch: list[Item]) -> None:

@@ -106,6 +106,12 @@ class Login:
         async with self._lock:
             return await self._shows.shown(self._shows.read())
 
+    @property
+    def life_left(self) -> timedelta | None:
+        """How long our token lives; None: for ever, or there is none."""
+        ends = self._lease.ends if self._lease is not None else None
+        return None if ends is None else timedelta(seconds=ends - self._clock.monotonic())
+
     async def is_dead(self, token: Secret) -> bool:
         """Tell, after a 403, whether `token` is dead; if so, the next `token()` logs in again."""
         async with self._lock:

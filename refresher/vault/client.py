@@ -1,6 +1,7 @@
 """One cluster, whole: its login and its key-value secrets."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
 from hvac.api.system_backend.health import Health as HealthApi
@@ -85,6 +86,11 @@ class Vault:
     async def perishable(self) -> Perishable | None:
         """Tell when what we log in with runs out, None where nobody knows. Raises StoreError."""
         return await self._perishables.find()
+
+    @property
+    def life_left(self) -> timedelta | None:
+        """How long our own token lives; None: for ever, or there is none."""
+        return self._login.life_left
 
     async def health(self) -> Health:
         """Tell the node's state; raise StoreUnavailableError when it says none."""

@@ -84,9 +84,34 @@ def test_an_empty_file(mistakes):
     assert [line.split(": ")[1] for line in mistakes("")] == ["[vault]", "[jobs]"]
 
 
-def test_a_page_that_this_version_has_not_is_said(load):
-    (warning,) = load('[web]\nlisten = "127.0.0.1:9377"\n' + VAULT + job()).warnings
-    assert warning.endswith("[web] listen: this version has no status page yet")
+@pytest.mark.parametrize("listen", ["", "127.0.0.1:80", "127.9.9.9:1", "[::1]:9377", "localhost:65535", "/run/r.sock"])
+def test_where_the_page_may_be(load, listen):
+    assert load(f'[web]\nlisten = "{listen}"\n' + VAULT + job()).web_listen == listen
+
+
+def test_there_is_a_page_where_nobody_says_otherwise(load):
+    assert load(VAULT + job()).web_listen == "127.0.0.1:9377"
+
+
+@pytest.mark.parametrize(
+    ("listen", "why"),
+    [
+        ("0.0.0.0:9377", "on loopback"),
+        ("[::]:9377", "on loopback"),
+        ("192.0.2.1:9377", "on loopback"),
+        ("status.example.com:9377", "on loopback"),
+        ("127.0.0.1:0", "on loopback"),
+        ("127.0.0.1:65536", "on loopback"),
+        ("127.0.0.1", "must be HOST:PORT"),
+        ("unix:/run/r.sock", "must be HOST:PORT"),
+        ("/run/../r.sock", "must be an absolute path"),
+        ("/" + "r" * 107, "at most 107 bytes"),
+    ],
+)
+def test_where_it_may_not_be(mistakes, listen, why):
+    (mistake,) = mistakes(f'[web]\nlisten = "{listen}"\n' + VAULT + job())
+    assert "[web] listen: " in mistake
+    assert why in mistake
 
 
 def test_mistakes_stand_in_the_order_of_the_file_s_tables(mistakes):

@@ -1,5 +1,6 @@
 """Debian's Chromium without a screen, driven by WebDriver (W3C Recommendation) as chromedriver speaks it."""
 
+import base64
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import pytest
 
 START_S = 30
 FIND_S = 10
+LONG_S = 300  # a page that is busy answers no question
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # what WebDriver calls a reference to an element
 FLAGS = (
     "--headless",
@@ -34,7 +36,7 @@ class Chromium:
     """One browser window."""
 
     def __init__(self, driver: str, profile: Path) -> None:
-        self._http = httpx.Client(base_url=driver, trust_env=False, timeout=START_S)
+        self._http = httpx.Client(base_url=driver, trust_env=False, timeout=httpx.Timeout(START_S, read=LONG_S))
         options = {"binary": shutil.which("chromium"), "args": [*FLAGS, f"--user-data-dir={profile}"]}
         wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
         self._session = f"/session/{self._call('POST', '/session', wanted)['sessionId']}"
@@ -62,6 +64,36 @@ class Chromium:
             )
             time.sleep(0.05)  # WebDriver tells of no title that changes
         return self._do("GET", f"/element/{self._find('body')}/text")
+
+    def view(self, width: int, height: int, *, dark: bool = False, still: bool = True) -> None:
+        """Look at pages in a window of that size, in light or dark, without movement."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.command("Emulation.setDeviceMetricsOverride", size)
+        features = {"prefers-color-scheme": "dark" if dark else "light"}
+        features |= {"prefers-reduced-motion": "reduce"} if still else {}
+        media = [{"name": name, "value": value} for name, value in features.items()]
+        self.command("Emulation.setEmulatedMedia", {"features": media})
+
+    def command(self, name: str, params: dict[str, Any]) -> Any:
+        """Send a command of the Chrome DevTools Protocol, as chromedriver takes it."""
+        return self._do("POST", "/goog/cdp/execute", {"cmd": name, "params": params})
+
+    def run(self, script: str, *args: Any) -> Any:
+        """Run the body of a function in the page and return what it returns."""
+        return self._do("POST", "/execute/sync", {"script": script, "args": list(args)})
+
+    def wait_until(self, script: str, *args: Any, within: float = FIND_S) -> Any:
+        """Wait until the body of a function returns something true, and return that."""
+        ends = time.monotonic() + within
+        while not (found := self.run(script, *args)):
+            assert time.monotonic() < ends, f"this did not come true within {within} s: {script}"
+            time.sleep(0.05)  # WebDriver tells of no change of a page
+        return found
+
+    def picture(self, *, whole: bool = False) -> bytes:
+        """Return the window, or the `whole` page, as PNG."""
+        shot = self.command("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})
+        return base64.b64decode(shot["data"])
 
     def close(self) -> None:
         """End the browser."""

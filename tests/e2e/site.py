@@ -38,7 +38,11 @@ class Site:
         self.canaries, self.outputs = Canaries(), []
         self.canaries.planted["root token"] = bao.root_token.reveal()
         self.jobs: dict[str, dict[str, Any]] = {}
-        self.tables: dict[str, dict[str, Any]] = {"log": {"level": "debug"}, "state": {"dir": str(folder / "state")}}
+        self.tables: dict[str, dict[str, Any]] = {
+            "log": {"level": "debug"},
+            "state": {"dir": str(folder / "state")},
+            "web": {"listen": ""},
+        }
         self.role = f"{mount}-site-{next(_numbers)}"
         role_id, secret_id = bao.approle(self.role, "# no job yet")
         auth = {"method": "approle", "role_id": role_id, "secret_id": self.secret("vault", secret_id.reveal())}

@@ -19,6 +19,8 @@ BROKEN = {
     "What decides is pure": ("providers/reply.py", "import logging"),
     "Only http.py knows httpx": ("vault/client.py", "import httpx"),
     "Only http.py and its connector": ("daemon.py", "import aiohttp"),
+    "Only the page knows jinja2": ("web/front.py", "import jinja2"),
+    "Only the metrics know": ("web/front.py", "import prometheus_client"),
     "Only vault/ knows hvac": ("demo/stage.py", "import hvac.exceptions"),
     "Only signing.py knows": ("providers/reply.py", "import joserfc"),
     "Only signing.py, the": ("state/ledger.py", "import cryptography"),

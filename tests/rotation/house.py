@@ -61,8 +61,15 @@ def many(count: int, *hosts: str, **changes):
 class House:
     """Roster and watch over fakes. `expired_seconds` counts how long readers of any path held a dead token."""
 
-    def __init__(self, *jobs: Job, limits: Limits | None = None, lifetime: int = 3600, drift: timedelta = 15 * MINUTE):
-        self.clock = VirtualClock()
+    def __init__(
+        self,
+        *jobs: Job,
+        limits: Limits | None = None,
+        lifetime: int = 3600,
+        drift: timedelta = 15 * MINUTE,
+        clock: VirtualClock | None = None,
+    ):
+        self.clock = clock or VirtualClock()
         self.store = SlowStore(self.clock)
         self.provider = FakeProvider(self.clock, lifetime=lifetime)
         self.http = self.provider

@@ -78,6 +78,7 @@ class Site:
         self.tables = {
             "vault": {"address": "https://vault.example.com", "auth": {"method": "token", "token": "env:VAULT"}},
             "state": {"dir": str(folder / "state")},
+            "web": {"listen": ""},
         }
         monkeypatch.setenv("CLIENT_SECRET", "s3cret")
         monkeypatch.setattr(daemon, "SystemClock", lambda: self.clock)

@@ -1,0 +1,216 @@
+"""The pages as HTML, from templates that escape everything.
+
+Rules of this module:
+- It is called in a thread: it takes time with many jobs, and reads the ledger.
+- What it is given is frozen, so that nothing of it changes meanwhile.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import refresher
+from refresher.core.job import Job
+from refresher.core.settings import Cluster
+from refresher.core.spans import span
+from refresher.core.timeline import Timeline
+from refresher.core.view import JobView, worst_first
+from refresher.state import ledger
+from refresher.web import drawing, words
+from refresher.web.overview import timelines
+from refresher.web.snippets import snippets
+
+FOLDER: Final = Path(__file__).parent
+SHOWN: Final = 100  # attempts on a job's own page
+HISTORY: Final = timedelta(days=7)
+SPLIT: Final = Markup("<!-- the rows -->")
+GLYPHS: Final = {"good": "●", "busy": "◆", "bad": "▲"}  # a state is told by shape and word, not by colour alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One job as a page shows it."""
+
+    view: JobView
+    drawing: drawing.Drawing
+    tone: str
+    glyph: str
+    state: str
+    left: str
+    next: str
+    why: str
+    expires: int | None
+    due: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """The one answer, and what stands behind it."""
+
+    tone: str
+    glyph: str
+    answer: str
+    details: str
+
+
+class Pages:
+    """Renders. `file` is the ledger's, `instance` the name of this refresher."""
+
+    def __init__(self, *, file: Path, instance: str) -> None:
+        self._file = file
+        environment = Environment(
+            loader=FileSystemLoader(FOLDER / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.globals |= {"instance": instance, "version": refresher.__version__}
+        environment.filters |= {"clock": _clock, "moment": _moment, "span": span, "anchor": anchor}
+        self._parts = environment.get_template("parts.html")
+        self._index = environment.get_template("index.html")
+        self._job = environment.get_template("job.html")
+        self._error = environment.get_template("error.html")
+
+    def index(
+        self, views: list[JobView], *, now: datetime, query: str, revision: str
+    ) -> tuple[str, list[JobView], str]:
+        """Return the page of all jobs: what stands before the rows, whose rows they are, and what stands after.
+
+        They are those that have `query` in their name, or it is their provider or state; the worst first.
+        """
+        wanted = query.strip().lower()
+        shown = [one for one in views if wanted in one.name.lower() or wanted in (one.provider, one.state)]
+        page = self._index.render(
+            found=len(shown),
+            total=len(views),
+            query=query,
+            headline=headline(views, now),
+            now=now,
+            revision=revision,
+            axis=tuple(drawing.hours(now)),
+            split=SPLIT,
+        )
+        before, _, after = page.partition(str(SPLIT))
+        return before, worst_first(shown, now), after
+
+    def rows(self, views: list[JobView], now: datetime, reasons: Mapping[str, str]) -> str:
+        """Return the rows of some jobs."""
+        item = self._parts.module.item  # type: ignore[attr-defined]
+        return "\n".join(str(item(row)) for row in self._rows(views, now, reasons))
+
+    def job(  # noqa: PLR0913  # what a page shows
+        self, view: JobView, job: Job, cluster: Cluster, *, now: datetime, revision: str, why: str
+    ) -> str:
+        """Return the page of one job. Its own `why` is what the log said last."""
+        (row,) = self._rows([view], now, {view.name: why})
+        line = timelines(self._file, [view], now)[view.name]
+        place, version = job.destinations[0], view.places[0][1] if view.places else None
+        read = snippets(cluster, place, version_1=version is None and view.alive is True, promised=view.promised)
+        return self._job.render(
+            row=row,
+            view=view,
+            job=job,
+            line=line,
+            now=now,
+            revision=revision,
+            advice=words.advice(view, now),
+            attempts=self._attempts(view.name, now),
+            snippets=read,
+            axis=tuple(drawing.hours(now)),
+        )
+
+    def updates(
+        self, views: list[JobView], changed: Iterable[str], now: datetime, reasons: Mapping[str, str]
+    ) -> dict[str, object]:
+        """Return what a page that is open is sent: the headline, the order of the jobs, and the rows that changed."""
+        names = set(changed)
+        rows = self._rows([one for one in views if one.name in names], now, reasons)
+        module = self._parts.module
+        said = headline(views, now)
+        return {
+            "tone": said.tone,
+            "headline": str(module.answer(said, now)),  # type: ignore[attr-defined]
+            "order": [anchor(one.name) for one in worst_first(views, now)],
+            "rows": {anchor(row.view.name): str(module.item(row)) for row in rows},  # type: ignore[attr-defined]
+        }
+
+    def error(self, status: int, title: str, text: str) -> str:
+        """Return the page that says what went wrong."""
+        return self._error.render(status=status, title=title, text=text)
+
+    def _rows(self, views: list[JobView], now: datetime, reasons: Mapping[str, str]) -> list[Row]:
+        lines = timelines(self._file, views, now)
+        return [_row(view, lines[view.name], now, reasons.get(view.name, "")) for view in views]
+
+    def _attempts(self, name: str, now: datetime) -> list[dict[str, object]]:
+        try:
+            found = deque(ledger.history(self._file, job=name, since=now - HISTORY), SHOWN)
+        except ledger.FAILURES:
+            return []
+        moments = {"at", "expires_at"}
+        return [
+            {
+                key: datetime.fromtimestamp(value, UTC) if key in moments and value is not None else value
+                for key, value in asdict(attempt).items()
+            }
+            for attempt in reversed(found)
+        ]
+
+
+def headline(views: list[JobView], now: datetime) -> Headline:
+    """Return the answer to "is everything fine?"."""
+    needing = [one for one in views if one.need(now)]
+    dead = sum(one.need(now) == "dead" for one in needing)
+    counts = {state: sum(one.state == state for one in views) for state in ("retrying", "due", "unknown", "paused")}
+    others = [f"{count} {state}" for state, count in counts.items() if count]
+    jobs = f"{len(views)} job{'s' if len(views) != 1 else ''}"
+    if needing:
+        verb = "needs" if len(needing) == 1 else "need"
+        words = [f"of {jobs}", f"readers of {dead} find nothing alive" if dead else "all readers are served still"]
+        return Headline(
+            tone="bad", glyph=GLYPHS["bad"], answer=f"{len(needing)} {verb} you", details=", ".join([*words, *others])
+        )
+    if others and set(others) != {f"{counts['due']} due"}:
+        return Headline(
+            tone="busy", glyph=GLYPHS["busy"], answer="Nothing needs you", details=", ".join([jobs, *others])
+        )
+    return Headline(tone="good", glyph=GLYPHS["good"], answer="All fresh", details=", ".join([jobs, *others]))
+
+
+def anchor(name: str) -> str:
+    """Return the id of a job's element: a name has slashes and points."""
+    return f"job-{name}"
+
+
+def _row(view: JobView, line: Timeline, now: datetime, why: str) -> Row:
+    tone = "good" if view.state in ("fresh", "due", "paused") else "busy"
+    if view.need(now):
+        tone = "bad"
+    state = f"{view.state} ({view.failures})" if view.state == "retrying" else view.state
+    return Row(
+        view=view,
+        drawing=drawing.draw(line, due=view.renew_at),
+        tone=tone,
+        glyph=GLYPHS[tone],
+        state=state,
+        left=words.left(view, now),
+        next=words.coming(view, now),
+        why=words.why(view, why),
+        expires=None if view.expires_at is None else int(view.expires_at.timestamp()),
+        due=None if view.renew_at is None else int(view.renew_at.timestamp()),
+    )
+
+
+def _clock(when: datetime | None) -> str:
+    return "-" if when is None else f"{when:%H:%M:%S}"
+
+
+def _moment(when: datetime | None) -> str:
+    return "-" if when is None else f"{when:%Y-%m-%d %H:%M:%S}"

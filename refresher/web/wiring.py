@@ -1,0 +1,112 @@
+"""How the page is put together, and kept up: only this module is imported where there is none."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from refresher.charge import Identity
+from refresher.core.events import Event
+from refresher.core.settings import Settings
+from refresher.heartbeat import Heartbeat
+from refresher.host import paths
+from refresher.ports import Clock, Sink
+from refresher.roster import Roster
+from refresher.sinks import Fanout
+from refresher.state.tables import path_of
+from refresher.steady import Round
+from refresher.timed import Timing
+from refresher.watch import Watch
+from refresher.web.address import bound
+
+if TYPE_CHECKING:
+    from refresher.web.front import Front
+
+AGAIN: Final = timedelta(seconds=30)  # between two tries at an address that is taken
+
+
+class Store(Protocol):
+    @property
+    def life_left(self) -> timedelta | None:
+        """How long our own token lives."""
+
+
+class Book(Protocol):
+    @property
+    def dropped(self) -> int:
+        """How many attempts are not in the ledger that should be."""
+
+
+class House(Protocol):
+    """What of the daemon's parts the page looks at."""
+
+    settings: Settings
+    identity: Identity
+    sink: Fanout
+    timing: Timing
+
+    @property
+    def clock(self) -> Clock:
+        """The one reader of time."""
+
+    @property
+    def ledger(self) -> Book:
+        """The ledger."""
+
+    @property
+    def stores(self) -> Mapping[str, Store]:
+        """The clusters, by name."""
+
+
+def meters(settings: Settings) -> tuple[Sink, ...]:
+    """Return the sink that counts and times for /metrics; none where there is no page."""
+    if not settings.web_listen:
+        return ()
+    from refresher.sinks.metrics import Metrics  # noqa: PLC0415  # only where it is wanted
+
+    return (Metrics(),)
+
+
+def rounds(house: House, roster: Roster, watch: Watch, heart: Heartbeat) -> tuple[Round, ...]:
+    """Return the round that serves the page; none where there is none."""
+    if not house.settings.web_listen:
+        return ()
+    from refresher.sinks.metrics import Metrics  # noqa: PLC0415  # only where it is wanted
+    from refresher.web.front import Front, Sources  # noqa: PLC0415
+    from refresher.web.overview import Overview  # noqa: PLC0415
+
+    timer = house.timing.timer
+    metrics = timer if isinstance(timer, Metrics) else Metrics()
+    directory = paths.state_dir(house.settings.state_dir)
+    file = path_of(directory, house.settings.instance)
+    sources = Sources(
+        directory=directory,
+        file=file,
+        instance=house.settings.instance,
+        clusters=lambda: house.settings.clusters,
+        lives=lambda: {name: store.life_left for name, store in house.stores.items()},
+        dropped=lambda: {"attempts": house.ledger.dropped, "events": house.sink.dropped},
+    )
+    overview = Overview(roster=roster, heart=heart, clock=house.clock, holder=house.identity.holder, file=file)
+    front = Front(overview=overview, watch=watch, metrics=metrics, sources=sources, clock=house.clock, sink=house.sink)
+    house.sink.add(front)
+    return (partial(_serve, front, house.settings.web_listen, house.clock, house.sink),)
+
+
+async def _serve(front: "Front", listen: str, clock: Clock, sink: Sink) -> None:
+    """Serve until cancelled; an address that is taken is told of once, and waited for."""
+    from refresher.web.server import Server  # noqa: PLC0415  # as above
+
+    told = False
+    while True:
+        try:
+            listener, hosts = bound(listen)
+        except OSError as error:
+            if not told:
+                why = f"[web] listen: {listen}: {error.strerror}: there is no status page until it is free"
+                sink.tell(Event(name="started", level="warning", fields={"warning": why}))
+            told = True
+            await clock.sleep(AGAIN)
+            continue
+        with listener:
+            await Server(front, hosts).serve(listener)
