@@ -26,6 +26,7 @@ FACTS: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(
     "record",
     "unknown",
     "leased_until",
+    "replay_until",
 )
 
 

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 
-from tests.e2e.site import POLICY
 
 pytestmark = pytest.mark.e2e
 NAMED_S = 60
@@ -37,12 +36,9 @@ def test_each_is_named_at_the_next_write_and_nothing_stops(site, semansys, smart
         site.bao.api("POST", f"{site.mount}/config", {"delete_version_after": "1h"})
         ends = put_by_hand(site, "by-hand")
         site.bao.api("DELETE", f"{site.mount}/metadata/tokens/deleted")
-        shrunk = (
-            POLICY.format(mount=site.mount) + f'path "{site.mount}/data/tokens/denied" {{ capabilities = ["deny"] }}'
-        )
-        site.bao.api("PUT", f"sys/policies/acl/{site.mount}", {"policy": shrunk})
         site.jobs["long"]["scope"] = ["read"]
         site.write()
+        site.allow(site.config, but="tokens/denied")
         daemon.process.send_signal(signal.SIGHUP)  # it is asked for anew, so that it has a next write
 
         def named(event: str, job: str, **fields: object) -> float:
@@ -62,7 +58,7 @@ def test_each_is_named_at_the_next_write_and_nothing_stops(site, semansys, smart
             "a shrunk policy": named("store_failed", "denied", error="denied"),
         }
         assert site.token("by-hand")["access_token"] == "BY-HAND", "honoured"
-        site.bao.api("PUT", f"sys/policies/acl/{site.mount}", {"policy": POLICY.format(mount=site.mount)})
+        site.allow(site.config)
         daemon.wait_for("recovered", job="denied", within=NAMED_S)
         while not daemon.lines("rotated", job="by-hand")[1:]:
             daemon.wait_until(lambda _: True, within=NAMED_S)
@@ -87,7 +83,7 @@ def test_a_token_whose_parent_is_revoked_is_told_of_and_its_successor_taken_up(s
 
     def child() -> tuple[str, str]:
         parent = site.bao.api("POST", "auth/token/create", {"policies": ["root"], "ttl": "1h"})["auth"]["client_token"]
-        made = {"policies": [site.mount], "no_default_policy": True, "ttl": "1h"}
+        made = {"policies": [site.role], "no_default_policy": True, "ttl": "1h"}
         auth = site.bao.api("POST", "auth/token/create", made, token=type(site.bao.root_token)(parent))["auth"]
         return parent, auth["client_token"]
 

@@ -33,6 +33,7 @@ OTHERS = {
     "scheduled": NOW + MINUTE,
     "unknown": True,
     "leased_until": NOW + 5 * MINUTE,
+    "replay_until": NOW + 5 * MINUTE,
 }
 NONE = {  # of any value: no fact
     "versions": (9,),
