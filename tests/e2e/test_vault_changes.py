@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 
-
 pytestmark = pytest.mark.e2e
 NAMED_S = 60
 STRANGE_S = 38  # a stranger's token is honoured until 30 s before its end
