@@ -28,7 +28,7 @@ PIP_INSTALL = $(PY) -m pip install -qq --disable-pip-version-check --constraint 
 PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
 # Root alone can; others go on with what is there.
 INSTALL_PACKAGES = { [ "$$(id -u)" != 0 ] || ( [ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; \
-    printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); }; apt-get update -qq && \
+    printf '\#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); }; apt-get update -qq && \
     DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq --yes $(1) ); }
 # Whole files are shared out to four processes: tests with servers wait most of the time.
 SHARED_OUT = -n 4 --dist loadfile --no-loadscope-reorder
