@@ -30,13 +30,14 @@ from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
 from refresher.host.notify import Manager
 from refresher.host.program import Programs
-from refresher.ports import Scheduler, Sink
+from refresher.ports import Http, Scheduler, Sink
 from refresher.reload import Refusals
 from refresher.roster import Roster
 from refresher.rotation import Rotation
 from refresher.scheduler.cron import CronCalendar
 from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
+from refresher.skew import Skew
 from refresher.state import journal, ledger
 from refresher.steady import Round, steady
 from refresher.vault import ReferenceReader, Vault, connect
@@ -104,10 +105,10 @@ class Parts:
         self.stores |= connected
         return tuple(connected)
 
-    def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL) -> Channels:
+    def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL) -> Http:
         wire = Channels(deadline=deadline, keepalive=keepalive, clock=self.clock, usual=usual)
         self._stack.push_async_callback(wire.aclose)
-        return wire
+        return Skew(wire, clock=self.clock, sink=self.sink)
 
     def roster(self, scheduler: Scheduler | None = None) -> Roster:
         """Return a roster of the jobs of the settings; without a scheduler it is good for one pass."""
