@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
-from itertools import count, cycle
+from itertools import count
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
+from zlib import crc32
 
 from tests.e2e.site import Site
 
@@ -119,8 +120,11 @@ class Crowd:
 
 
 def enrol(site: Site, crowd: Crowd, names: Iterable[str], **more: Any) -> None:
-    """Add a job of each name, by turns at each host of the crowd. They share one client secret."""
-    secret = site.secret("crowd", site.canaries.planted.setdefault("crowd", "crowd-canary-5up3r"))
-    for name, url in zip(names, cycle(crowd.urls), strict=False):
+    """Add a job of each name, always at the same host of the crowd. They share one client secret."""
+    secret = f"file:{site.folder / 'crowd.secret'}"
+    if "crowd" not in site.canaries.planted:
+        site.secret("crowd", site.canaries.plant("crowd"))
+    for name in names:
+        url = crowd.urls[crc32(name.encode()) % len(crowd.urls)]
         words = {"provider": "oauth2", "token_url": url, "grant": "client_credentials", "client_auth": "post"}
         site.jobs[name] = words | {"client_id": name, "client_secret": secret, "path": f"tokens/{name}"} | more

@@ -104,8 +104,8 @@ def test_all_are_due_at_once(storm_of, measured, jobs):
     assert astray <= 4 * LIMITS[1], (
         "those under way overtake each other, and one goes first that the slow round looks at"
     )
-    assert busy >= LIMITS[1] * 3 / 4 / 1.2, "the last quarter is for hosts with nothing under way"
-    assert spread >= 6 * 60
+    assert busy >= 9, "of 12: the last quarter is for hosts with nothing under way"
+    assert spread >= 0.98 * 6 * 60, "to be due is a derived share of six minutes; none is quite at an end of it"
     assert growth < 50
 
 
