@@ -25,7 +25,7 @@ from refresher.core.settings import Cluster, Settings
 from refresher.discovery import Discovery
 from refresher.endpoint import Endpoint
 from refresher.heartbeat import Heartbeat
-from refresher.host import paths, signals
+from refresher.host import paths, process, signals
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
 from refresher.host.notify import Manager
@@ -61,7 +61,8 @@ class Parts:
         self.ledger = (ledger.Reader if looks else ledger.Ledger)(directory, settings.instance)
         stack.callback(self.ledger.close)
         self.settings = settings
-        self.warnings = tuple(filter(None, (*settings.warnings, known.warning, self.ledger.warning)))
+        warnings = (known.warning, self.ledger.warning, process.files_short(settings.limits.total))
+        self.warnings = tuple(filter(None, (*settings.warnings, *warnings)))
         self.identity = Identity(instance=settings.instance, holder=known.holder, key=known.key)
         self.clock = SystemClock()
         self.sink: Sink = Fanout(*sinks)
