@@ -19,20 +19,21 @@ from refresher.core.settings import Cluster, Settings
 from refresher.discovery import Discovery
 from refresher.endpoint import Endpoint
 from refresher.heartbeat import Heartbeat
-from refresher.host import paths, signals
+from refresher.host import paths, process, signals
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
 from refresher.host.kept import Kept
 from refresher.host.notify import Manager
 from refresher.host.program import Programs
 from refresher.logins import Logins
-from refresher.ports import Scheduler, Sink
+from refresher.ports import Http, Scheduler, Sink
 from refresher.reload import Refusals
 from refresher.roster import Roster
 from refresher.rotation import Rotation
 from refresher.scheduler.cron import CronCalendar
 from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
+from refresher.skew import Skew
 from refresher.state import journal, ledger
 from refresher.steady import Round, steady
 from refresher.timed import Timing
@@ -58,14 +59,15 @@ class Parts:
         self.ledger = (ledger.Reader if looks else ledger.Ledger)(directory, settings.instance)
         stack.callback(self.ledger.close)
         self.settings = settings
-        self.warnings = tuple(filter(None, (*settings.warnings, known.warning, self.ledger.warning)))
+        warnings = (known.warning, self.ledger.warning, process.files_short(settings.limits.total))
+        self.warnings = tuple(filter(None, (*settings.warnings, *warnings)))
         self.identity = Identity(instance=settings.instance, holder=known.holder, key=known.key)
         self.clock, self.sink = SystemClock(), Fanout(*sinks)
         self.timing = Timing(sinks, self.clock)
         self.stores: dict[str, Vault] = {}
         self._stack = stack
         self._local, self._keeper = LocalReferences(), Kept(directory, settings.instance)
-        self.http = self.timing.wire(self._wire(settings.request_deadline, PROVIDER_KEEPALIVE))
+        self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE)
         self.references = ReferenceReader(self._local, self.stores)
         self.discovery = Discovery(http=self.http, clock=self.clock)
         self.programs = Programs(self.sink)
@@ -93,22 +95,21 @@ class Parts:
         for name, cluster in clusters.items():
             if name not in self.stores or self.stores[name].cluster != cluster:
                 try:
-                    wire = self._wire(VAULT_DEADLINE, VAULT_KEEPALIVE, cluster.channel)
+                    wire = self._wire(VAULT_DEADLINE, VAULT_KEEPALIVE, cluster.channel, vault=True)
                 except errors.UnreadableReferenceError as error:
                     table = f"clusters.{name}" if name else "vault"
                     raise errors.ConfigError(
                         (errors.Mistake(str(self.settings.file), table, "", str(error)),)
                     ) from None
-                timed = self.timing.wire(wire, vault=True)
-                connected[name] = connect(cluster, timed, self.clock, self._local, self._keeper, self.sink)
+                connected[name] = connect(cluster, wire, self.clock, self._local, self._keeper, self.sink)
                 self._stack.push_async_callback(connected[name].aclose)
         self.stores |= connected
         return tuple(connected)
 
-    def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL) -> Channels:
+    def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL, *, vault: bool = False) -> Http:
         wire = Channels(deadline=deadline, keepalive=keepalive, clock=self.clock, usual=usual)
         self._stack.push_async_callback(wire.aclose)
-        return wire
+        return Skew(self.timing.wire(wire, vault=vault), clock=self.clock, sink=self.sink)
 
     def roster(self, scheduler: Scheduler | None = None) -> Roster:
         """Return a roster of the jobs of the settings; without a scheduler it is good for one pass."""

@@ -12,6 +12,10 @@ import sys
 from typing import Final
 
 PR_SET_DUMPABLE: Final = 4  # prctl(2)
+FILES_OF_A_WALK: Final = (
+    2  # a connection to the provider and one to Vault; more than one file of a secret is never open
+)
+OWN_FILES: Final = 32  # log, ledger, journal, loop, and what is there at the start
 
 
 def harden() -> tuple[str, ...]:
@@ -29,3 +33,14 @@ def harden() -> tuple[str, ...]:
     except (AttributeError, OSError):  # no Linux
         failed = True
     return ("the process stays dumpable: a debugger of the same user can read its memory",) if failed else ()
+
+
+def files_short(walks: int) -> str:
+    """Return what to tell where so many walks at once may need more open files than this process may have."""
+    allowed, needed = resource.getrlimit(resource.RLIMIT_NOFILE)[0], walks * FILES_OF_A_WALK + OWN_FILES
+    if allowed == resource.RLIM_INFINITY or needed <= allowed:
+        return ""
+    return (
+        f"{walks} requests at once may need {needed} open files, and {allowed} are allowed:"
+        " raise LimitNOFILE= of the service (ulimit -n), or lower [limits] total"
+    )

@@ -5,10 +5,10 @@ What can't be read counts as not said; what says zero or the past says nothing.
 
 import math
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Final
 
+from refresher.core.http_date import moment
 from refresher.core.model import HttpResponse
 
 LONGEST: Final = 3600  # seconds; MSAL.NET obeys no longer wait either
@@ -16,7 +16,6 @@ EPOCH_FROM: Final = 1_000_000_000  # a rate-limit reset from here on is a moment
 # In use; the last is that of draft-ietf-httpapi-ratelimit-headers (to its version 07).
 RESETS: Final = ("x-rate-limit-reset", "x-ratelimit-reset", "ratelimit-reset")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_LONGEST_DATE: Final = 64  # characters; the longest form of RFC 9110 section 5.6.7 has 33
 
 
 def asked_wait(response: HttpResponse, now: datetime) -> int | None:
@@ -46,9 +45,6 @@ def _reset(value: str, now: datetime) -> float | None:
 
 
 def _until(value: str, now: datetime) -> float | None:
-    """Return the seconds from `now` to an HTTP-date; one without a zone is in UTC (asctime's form)."""
-    try:
-        moment = parsedate_to_datetime(value[:_LONGEST_DATE])
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
+    """Return the seconds from `now` to an HTTP-date."""
+    stated = moment(value)
+    return None if stated is None else (stated - now).total_seconds()

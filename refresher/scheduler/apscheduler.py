@@ -2,11 +2,13 @@
 
 Rules of this module:
 - APScheduler only says "now". The work is never done in its jobs: it drops late ones, and cancels running ones.
-- Deadlines are held on the loop's monotonic clock: a jump of the wall clock moves none of them.
+- Deadlines are held on the loop's monotonic clock: a jump of the wall clock moves none of them. APScheduler waits for
+  the wall clock: where that was set back, nobody waits for its ring for longer than LATE_S.
 - What is due is handed out in small helpings, so that ten thousand at once never block the loop.
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, timedelta
 from heapq import heapify, heappop, heappush
 from typing import Final
@@ -37,6 +39,8 @@ class Bell:
         """Ring for `name` after `delay`; a later call replaces an earlier one."""
         deadline = self._clock.monotonic() + max(delay.total_seconds(), 0)
         self._deadlines[name] = deadline
+        if not self._heap or deadline < self._heap[0][0]:
+            self._rung.set()  # whoever waits, waits for that one from now on
         heappush(self._heap, (deadline, name))
         if len(self._heap) > 2 * len(self._deadlines) + HELPING:
             self._heap = [(at, who) for who, at in self._deadlines.items()]
@@ -54,7 +58,9 @@ class Bell:
                 return names
             self._rung.clear()
             self._arm()
-            await self._rung.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience()):
+                    await self._rung.wait()
 
     def close(self) -> None:
         """Stop APScheduler's timer."""
@@ -75,11 +81,12 @@ class Bell:
             names.append(name)
         return tuple(names)
 
-    def _arm(self) -> None:
-        """Have APScheduler ring at the earliest deadline, unless it does already.
+    def _patience(self) -> float | None:
+        """Return for how many seconds a ring is awaited; None: there is nothing to ring for."""
+        return self._heap[0][0] - self._clock.monotonic() + LATE_S if self._heap else None
 
-        APScheduler waits for the wall clock: where that was set back, the ring does not come, and is armed again.
-        """
+    def _arm(self) -> None:
+        """Have APScheduler ring at the earliest deadline, unless it does already; one that did not come is past."""
         earliest = self._heap[0][0] if self._heap else None
         overdue = self._clock.monotonic() - LATE_S
         if earliest is None or (self._armed is not None and overdue < self._armed <= earliest):

@@ -14,7 +14,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -26,6 +25,7 @@ from refresher.core.errors import (
     StoreUnavailableError,
     TransportError,
 )
+from refresher.core.http_date import moment
 from refresher.core.model import Absent, Found, HttpResponse, Written
 from refresher.core.secret import Secret
 
@@ -35,7 +35,6 @@ Lost: TypeAlias = StoreConflictError
 Refused: TypeAlias = StoreRefusedError
 
 MAX_RETRY_AFTER: Final = 3600.0  # seconds; a proxy can say anything
-LONGEST_DATE: Final = 64  # characters; the longest form of RFC 9110 section 5.6.7 has 33
 MAX_INDEX: Final = 4096  # characters
 BEHIND: Final = 412  # HTTP, as below
 OPENBAO_BEHIND: Final = 429
@@ -136,7 +135,7 @@ def read_reply(response: HttpResponse) -> Reply:
         status=response.status,
         body=None if response.truncated else _json_object(response.body),
         retry_after=min(float(max(waits)), MAX_RETRY_AFTER) if waits else None,
-        at=_date(response.header("date")),
+        at=next(map(moment, response.header("date")), None),
         index=next((text for text in indexes if len(text) <= MAX_INDEX), ""),
     )
 
@@ -207,15 +206,6 @@ def _json_object(body: bytes) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _date(stated: tuple[str, ...]) -> datetime | None:
-    """Read a Date header (RFC 9110 section 6.6.1): whole seconds, rounded down."""
-    try:
-        moment = parsedate_to_datetime(stated[0][:LONGEST_DATE]) if stated else None
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return moment if moment and moment.tzinfo else None
 
 
 def _age(since: datetime | None, at: datetime | None) -> timedelta:
