@@ -43,7 +43,7 @@ class Fault:
         self.clock, self.left, self.error, self.lasts, self.late = house.clock, nth, error, lasts, late
         self.ends: float | None = None
         self.struck: list[str] = []
-        self.unanswered: list[Asked] = []  # requests whose answer the wire lost
+        self.unanswered: list[Asked] = []  # requests whose answer was lost
 
     def strikes(self, call: str) -> bool:
         self.left -= 1
@@ -89,7 +89,7 @@ class Faulty:
             asked = len(self._port.asked) if self._name == "http" else 0
             done = await deed(*words, **more)
             if strikes:
-                if self._name == "http" and self._fault.error is None:
+                if self._name == "http":
                     self._fault.unanswered.append(self._port.asked[asked])
                 raise self._fault.raised(self._name)
             return done
