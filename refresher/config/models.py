@@ -76,7 +76,7 @@ class VaultTable(Table):
 
 
 class LimitsTable(Table):
-    """Token requests at once."""
+    """Token requests at once. Each may need two open files: `started` warns where the process may not have so many."""
 
     per_host: keys.Requests = usually(4, "To one host; at most `total`.", 2)
     total: keys.Requests = usually(16, "In all.", 32)

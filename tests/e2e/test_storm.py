@@ -16,7 +16,8 @@ pytestmark = pytest.mark.e2e
 LEAPING = str(Path(__file__).with_name("leaping.py"))
 LIMITS = (4, 16)  # requests at once, at one host and in all
 HOUR = 3600
-PATIENCE_S = 300
+PATIENCE_S = 400
+AWAY_S = 60
 
 
 class Storm:
@@ -81,7 +82,7 @@ def test_all_are_due_at_once(storm_of, measured, jobs):
     ends = {line["job"]: (seconds(line["expires_at"]), line["job"]) for line in storm.await_all()}
     before = rss_mb(storm.daemon)
     crowd.answer = lambda _client: HOUR
-    storm.hours_pass(2)
+    storm.hours_pass(3)  # more than the longest of them lives
     lines = storm.await_all()
     assert storm.daemon.process.poll() is None
     growth = rss_mb(storm.daemon) - before
@@ -120,12 +121,14 @@ def test_an_outage_across_every_expiry(storm_of, measured):
     gone = True
     storm.hours_pass(2)
     began = time.monotonic()
-    crowd.wait(lambda: len(crowd.counts(storm.asked)) == 5000, "each has failed", within=PATIENCE_S)
-    gone, failed, lasted = False, len(crowd.asked) - storm.asked, time.monotonic() - began
+    crowd.wait(lambda: time.monotonic() - began >= AWAY_S, "the outage is over", within=2 * AWAY_S)
+    gone, failed, tried = False, len(crowd.asked) - storm.asked, len(crowd.counts(storm.asked))
     returned = time.monotonic()
     storm.await_all()
     lag = time.monotonic() - returned
-    measured(f"away for {lasted:.0f} s: {failed} requests of 5000 jobs; all written {lag:.0f} s after its return")
+    measured(
+        f"away for {AWAY_S} s: {failed} requests of {tried} of 5000 jobs; all written {lag:.0f} s after its return"
+    )
     assert storm.daemon.stop() == 0
     assert crowd.most("storm")[0] <= LIMITS[0]
     assert lag <= 5 * 60 + 30

@@ -138,11 +138,12 @@ def test_a_ledger_of_another_version_is_set_aside(tmp_path):
 
 
 @pytest.mark.fault("F57")
-def test_flipped_bits_crash_nobody(tmp_path):
+@pytest.mark.parametrize("times", [100, pytest.param(10_000, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)])])
+def test_flipped_bits_crash_nobody(tmp_path, times):
     write(tmp_path, *[replace(ENDED, job=f"job-{number}") for number in range(50)])
     path = path_of(tmp_path, "default")
     whole, chance = path.read_bytes(), Random(1)  # noqa: S311  # the same damage at each run
-    for _ in range(100):
+    for _ in range(times):
         spoiled = bytearray(whole)
         for _ in range(chance.randrange(1, 9)):
             spoiled[chance.randrange(len(spoiled))] ^= 1 << chance.randrange(8)
