@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 # Debian packages that the tests marked `host` need.
 HOST_PACKAGES := binutils chromium chromium-driver fish lintian man-db prometheus rpm systemd zsh
 # And those that a tree of another Debian is made with.
-NIGHTLY_PACKAGES := debootstrap systemd
+NIGHTLY_PACKAGES := debootstrap $(HOST_PACKAGES)
 # What is installed does not start as a service: policy-rc.d(8) says no, unless there is one that decides.
 POLICY := /usr/sbin/policy-rc.d
 
@@ -54,14 +54,14 @@ test-nightly: $(VENV)/.test $(MODULES)
 
 # pytest's 5 means that nothing was collected: said as it is, and counted as nothing.
 test-host: $(VENV)/.test $(MODULES)
-	@$(PY) -m pytest -m host --collect-only -q >$(HOST_LOG) 2>&1; code=$$?; \
+	@$(PY) -m pytest -m "host and not nightly" --collect-only -q >$(HOST_LOG) 2>&1; code=$$?; \
 	case $$code in \
 	0) ;; \
 	5) echo "make test-host: no host test yet, nothing was run"; exit 0 ;; \
 	*) cat $(HOST_LOG); exit $$code ;; \
 	esac; \
 	$(call INSTALL_PACKAGES,$(HOST_PACKAGES)) && \
-	$(PYTEST) -m host
+	$(PYTEST) -m "host and not nightly"
 
 picture: $(VENV)/.demo
 	$(PY) -m docs.picture

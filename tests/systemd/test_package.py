@@ -53,7 +53,7 @@ def resident(box: Box, pid: str) -> float:
 
 @pytest.mark.host
 @pytest.mark.fault("F5")
-@pytest.mark.parametrize("kind", ["deb", "rpm"])
+@pytest.mark.parametrize("kind", ["deb", pytest.param("rpm", marks=pytest.mark.nightly)])
 def test_its_life_on_a_host(bare, packages, kind, measured):  # noqa: PLR0915  # one life, in its order
     box, configured, provider = bare
     package = BUILT[kind](packages, install.python_of(box))
