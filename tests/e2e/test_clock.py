@@ -66,7 +66,7 @@ class House:
         worst = -float(life)
         apart = time.time() - time.monotonic()
         for job in self.jobs:
-            issued, written = [one.at + apart for one in self.crowd.of(job)], self.site.written_at(job)
+            issued, written = [one.at + apart for one in self.crowd.of(job)], self.site.written_at(f"tokens/{job}")
             if len(issued) > len(written):  # stopped before its token was written
                 issued.pop()
             pairs = zip(issued, written[1:], strict=False)
@@ -185,7 +185,7 @@ def test_steps_to_and_fro(play, measured):
 @pytest.mark.fault("F28")
 def test_summer_time_begins_and_ends_and_the_zone_changes(play, measured):
     due = play.spring.change
-    _, second = play.spring.site.written_at("daily")
+    _, second = play.spring.site.written_at("tokens/daily")
     measured(f"a calendar at 03:00 in the night in which 02:00 is missing: {second - due:+.1f} s")
     assert 0 <= second - due < 3
     for house, life in ((play.spring, SHORT), (play.autumn, MIDDLE)):

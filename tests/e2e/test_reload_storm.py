@@ -79,7 +79,7 @@ def test_jobs_come_go_and_are_renamed_while_they_rotate(site, measured, jobs, re
             )
             assert daemon.stop() == 0
     told = Counter(line["event"] for line in daemon.lines())
-    written = {name: site.written_at(name) for name in stay}
+    written = {name: site.written_at(f"tokens/{name}") for name in stay}
     pauses = [after - before for at in written.values() for before, after in pairwise(at)]
     measured(
         f"{told['reloaded']} reloads of {jobs} jobs in {lasted:.0f} s, {len(crowd.asked)} requests of 0.2 s meanwhile:"
