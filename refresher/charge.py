@@ -1,6 +1,6 @@
 """A job in our care: what is known of it, in memory, between one walk and the next."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 from refresher.core import policy
 from refresher.core.entry import Entry
 from refresher.core.errors import AwaitedSecretError
-from refresher.core.job import Job
+from refresher.core.job import Job, asked_for
 from refresher.core.model import Location, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
@@ -20,12 +20,6 @@ from refresher.ports import Clock
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 Tried: TypeAlias = Literal["", "taken", "refused", "unknown"]
-
-
-def asked_for(job: Job) -> tuple[object, ...]:
-    """Return what `job` asks its provider for, and by whom: where it changes, another token is wanted."""
-    client = (job.token_url, job.client_auth, job.client_id, job.username)
-    return (*client, job.grant, job.scope, job.require_scope, job.params, job.response, job.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +64,10 @@ class Charge:
     seen: str = ""  # keyed fingerprint of the access token that readers hold
     refused: str = ""  # keyed fingerprint of a refresh token that was refused: never sent again
     unwritten: Token | None = None
+    owed: Token | None = None  # the newest token, where some destination has it and another lacks it
+    behind: Mapping[Location, Trouble] = field(default_factory=dict)  # the destinations that lack it, and why
+    away: frozenset[str] = frozenset()  # the clusters that did not answer in the last walk
+    shut: Collection[str] = ()  # the clusters that are known to be away: nobody waits for them
     tried: Tried = ""  # what came of trying `unwritten`, where the job has that done
     unkept: Secret | None = None  # a refresh token that was issued and is not in the state record yet
     intent: Intent | None = None  # ours, from before the request until the state record is idle again
@@ -196,7 +194,7 @@ class Charge:
         known_ours = frozenset(place for place in self.known_ours if place.cluster not in moved)
         carried = self.carried and self.job.moved_from == job.moved_from
         afresh = replace(self, job=job, held=None, versions=(), record=None, trouble=None, carried=carried, former=None)
-        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False)
+        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False, owed=None, behind={})
 
     def inherited_by(self, heir: "Charge") -> "Charge":
         """Return the charge of the same job under its new name: what is known of it goes on."""
@@ -205,13 +203,14 @@ class Charge:
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""
-        standing = zip(self.job.destinations, self.held or (), strict=False)
+        standing = tuple(zip(self.job.destinations, self.held or (), strict=False))
         strange = {place for place, held in standing if held is not None and not held.ours}
         return Facts(
             now=now,
             job=self.job,
             holder=holder,
-            held=self.held or (),
+            held=tuple(one for place, one in standing if place not in self.behind),
+            behind_at=min((one.retry_at or NEVER for one in self.behind.values()), default=None),
             known_ours=strange <= self.known_ours,
             trouble=self.holding,
             fetched_at=self.fetched_at,
@@ -245,4 +244,4 @@ class Charge:
             case policy.Wait(reason="backoff"):
                 return "latched" if self.latch is not None else "retrying"
             case policy.Wait():
-                return "fresh"
+                return "retrying" if self.behind else "fresh"

@@ -26,7 +26,14 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
         "promised_s": round(min(promises).total_seconds()) if promises else None,
         "failures": 0 if failed is None else failed.count,
         "last": None if last is None else {"at": _stamp(last.at), "outcome": last.outcome, "error": last.error},
-        "destinations": [{"path": str(place), "version": version} for place, version in charge.places],
+        "destinations": [
+            {
+                "path": str(place),
+                "version": version,
+                "error": charge.behind[place].error if place in charge.behind else None,
+            }
+            for place, version in charge.places
+        ],
     }
 
 

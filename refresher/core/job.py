@@ -201,3 +201,9 @@ class Job:
     def host(self) -> str:
         """What its requests are counted under: the host of the token endpoint, or of the issuer that leads there."""
         return "exec" if self.shape.program is not None else urlsplit(self.shape.issuer or self.token_url).netloc
+
+
+def asked_for(job: Job) -> tuple[object, ...]:
+    """Return what `job` asks its provider for, and by whom: where it changes, another token is wanted."""
+    client = (job.token_url, job.client_auth, job.client_id, job.username)
+    return (*client, job.grant, job.scope, job.require_scope, job.params, job.response, job.shape)

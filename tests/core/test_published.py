@@ -98,7 +98,7 @@ def test_a_moment_is_one_with_a_zone_since_1970(text, moment):
 
 @given(TIMES, st.integers(-23, 23))
 def test_a_stamp_is_read_back_whatever_its_zone(moment, hours):
-    local = moment.replace(year=2026).astimezone(timezone(timedelta(hours=hours)))
+    local = moment.replace(year=2028).astimezone(timezone(timedelta(hours=hours)))
     assert unstamp(published.stamp(local)) == local.replace(microsecond=0)
 
 
