@@ -19,11 +19,11 @@ from refresher.core.events import Event
 from refresher.host.notify import Manager
 from refresher.ports import Clock, Sink
 from refresher.roster import Roster
-from refresher.watch import SWEEP, Watch
+from refresher.watch import Watch
 
 BEAT: Final = timedelta(seconds=10)  # at most this apart; sooner where the watchdog is shorter
 EXTENSION: Final = timedelta(seconds=60)  # six beats: none is needed twice
-LATE: Final = 2 * SWEEP.total_seconds()
+LATE: Final = 60.0  # seconds; more than two sweeps
 HUNG: Final = 600.0  # seconds; a walk has deadlines that are much shorter
 NAMED: Final = 3  # jobs in one line
 

@@ -16,7 +16,7 @@ from refresher.core.published import stamp
 from refresher.ports import Clock, Sink
 from refresher.roster import Roster
 
-SWEEP: Final = timedelta(seconds=30)
+SWEEP: Final = timedelta(seconds=25)  # what a leap of the clock makes due has then begun within 30 s, all of it
 LEAP: Final = timedelta(seconds=5)
 HELPING: Final = 200
 GRACE: Final = timedelta(seconds=10)  # a rotation that is a little late is no news
@@ -35,7 +35,7 @@ class Watch:
         self.swept_at = clock.monotonic()  # when the sweep last went round
 
     async def sweep(self) -> None:
-        """Every 30 s put each job where it belongs, say which tokens readers are losing, and notice clock leaps."""
+        """Every 25 s put each job where it belongs, say which tokens readers are losing, and notice clock leaps."""
         wall, steady = self._clock.now(), self._clock.monotonic()
         while True:
             await self._clock.sleep(SWEEP)
