@@ -113,7 +113,7 @@ class Charge:
     def expires_at(self) -> datetime | None:
         """When the first of the destinations holds nothing alive; None: unknown, missing, or never."""
         ends = [one.expires_at if one else None for one in self.held or ()]
-        return None if None in ends else min(ends, default=None)  # type: ignore[type-var]
+        return None if None in ends else min(ends, default=None)  # type: ignore[type-var]  # mypy does not see that None is not among them
 
     @property
     def places(self) -> tuple[tuple[Location, int | None], ...]:

@@ -44,7 +44,7 @@ def authorize(
     _check(settings, one, by_consent=where is None)
     set_up(settings, quiet=True)
     from refresher.authorize import authorize as run  # noqa: PLC0415  # --help needs none of it
-    from refresher.consent import InterruptedWaitError  # noqa: PLC0415
+    from refresher.consent import InterruptedWaitError  # noqa: PLC0415  # as above
 
     try:
         ended = asyncio.run(run(settings, one, reference=where, force=force, show=_show, say=_say))

@@ -37,7 +37,7 @@ def bootstrap(  # noqa: PLR0913, PLR0917  # a verb's options
     settings = load_or_exit(find_config(config))
     set_up(settings, quiet=True)
     from refresher.bootstrap import Wish  # noqa: PLC0415  # the wire is for a hardened process
-    from refresher.bootstrap import bootstrap as run  # noqa: PLC0415
+    from refresher.bootstrap import bootstrap as run  # noqa: PLC0415  # as above
 
     wish = Wish(
         cluster=known_cluster(settings, cluster),

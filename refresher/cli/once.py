@@ -27,7 +27,7 @@ def once(
     jobs: JobsArgument = None,
     config: ConfigOption = None,
     force: ForceOption = False,  # noqa: FBT002  # typer's way to say a flag
-    as_json: JsonOption = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002  # as above
 ) -> int:
     settings = load_or_exit(find_config(config))
     names = known_jobs(settings, jobs)
@@ -69,7 +69,7 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     from rich.console import Console  # noqa: PLC0415  # a few jobs need no bar
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415  # as above
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("jobs", total=total)

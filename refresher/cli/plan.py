@@ -41,7 +41,7 @@ def plan(
 
 def _table(plans: list[Plan], now: datetime, horizon: timedelta) -> None:
     from rich.console import Console  # noqa: PLC0415  # --json needs no tables
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # as above
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = (

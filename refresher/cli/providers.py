@@ -102,7 +102,7 @@ def _span(length: timedelta | None) -> str:
 
 def _table(rows: list[Provider]) -> None:
     from rich.console import Console  # noqa: PLC0415  # with a NAME there is no table
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # as above
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("provider", "what it is", "grant", "a job also gives"):

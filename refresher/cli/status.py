@@ -50,8 +50,8 @@ def _bar(charge: Charge, now: datetime) -> str:
 
 def _table(rows: list[tuple[dict[str, object], Charge]], now: datetime) -> None:
     from rich.console import Console  # noqa: PLC0415  # --json needs no tables
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # as above
+    from rich.text import Text  # noqa: PLC0415  # as above
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "provider", "state", "life left", "", "next", "path", "version"):

@@ -87,7 +87,7 @@ def written(remembered: Remembered) -> str:
 
 def _members(value: object) -> dict[str, object]:
     """Return the fields of a dataclass as they are: `asdict` would copy all that is in them."""
-    return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
+    return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]  # slots, each of them
 
 
 def _plain(value: object) -> object:

@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -108,7 +109,7 @@ class OpenBao:
         """Mount a KV secrets engine; return when it takes requests."""
         self.api("POST", f"sys/mounts/{path}", {"type": "kv", "options": {"version": str(version)}})
         if version == 2:  # noqa: PLR2004  # v2 prepares itself in the background after the answer
-            self._await(lambda: self._ask("GET", f"{path}/config", b"", self.root_token)[0] == 200)  # noqa: PLR2004
+            self._await(lambda: self._ask("GET", f"{path}/config", b"", self.root_token)[0] == HTTPStatus.OK)
 
     def approle(self, name: str, policy: str, **settings: object) -> tuple[str, Secret]:
         """Make an AppRole that holds `policy` alone; return its role_id and a secret_id.

@@ -187,7 +187,7 @@ def _sealed(key: bytes, bound: bytes, text: Secret) -> bytes:
 def _opened(key: bytes, bound: bytes, content: bytes) -> Secret | None:
     """Return what `_sealed` sealed; None when a single bit of it is another, or the key is."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # as above
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  # as above
 
     nonce, length = content[len(MAGIC) : len(MAGIC) + NONCE], int.from_bytes(content[HEAD - LENGTH : HEAD], "big")
     sealed = content[HEAD : HEAD + length]

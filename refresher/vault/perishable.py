@@ -98,6 +98,6 @@ def _claims(text: str) -> dict[str, Any]:
 def _epoch(seconds: object) -> datetime | None:
     try:
         stated = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0
-        return datetime.fromtimestamp(seconds, tz=UTC) if stated else None  # type: ignore[arg-type]
+        return datetime.fromtimestamp(seconds, tz=UTC) if stated else None  # type: ignore[arg-type]  # `stated` says so
     except (OverflowError, ValueError, OSError):
         return None

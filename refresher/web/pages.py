@@ -102,7 +102,7 @@ class Pages:
 
     def rows(self, views: list[JobView], now: datetime, reasons: Mapping[str, str]) -> str:
         """Return the rows of some jobs."""
-        item = self._parts.module.item  # type: ignore[attr-defined]
+        item = self._parts.module.item  # type: ignore[attr-defined]  # a macro of the template
         return "\n".join(str(item(row)) for row in self._rows(views, now, reasons))
 
     def job(  # noqa: PLR0913  # what a page shows
@@ -136,7 +136,7 @@ class Pages:
         said = headline(views, now)
         return {
             "tone": said.tone,
-            "headline": str(module.answer(said, now)),  # type: ignore[attr-defined]
+            "headline": str(module.answer(said, now)),  # type: ignore[attr-defined]  # as above
             "order": [anchor(one.name) for one in worst_first(views, now)],
             "rows": {anchor(row.view.name): str(module.item(row)) for row in rows},  # type: ignore[attr-defined]
         }

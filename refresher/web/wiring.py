@@ -72,8 +72,8 @@ def rounds(house: House, roster: Roster, watch: Watch, heart: Heartbeat) -> tupl
     if not house.settings.web_listen:
         return ()
     from refresher.sinks.metrics import Metrics  # noqa: PLC0415  # only where it is wanted
-    from refresher.web.front import Front, Sources  # noqa: PLC0415
-    from refresher.web.overview import Overview  # noqa: PLC0415
+    from refresher.web.front import Front, Sources  # noqa: PLC0415  # as above
+    from refresher.web.overview import Overview  # noqa: PLC0415  # as above
 
     timer = house.timing.timer
     metrics = timer if isinstance(timer, Metrics) else Metrics()

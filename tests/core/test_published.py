@@ -24,7 +24,7 @@ from refresher.core.published import (
 from refresher.core.secret import Secret
 from tests.core.builders import NOW, a_job
 
-TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # zoned below
 ODD_TIMES = st.one_of(
     st.datetimes(timezones=st.just(UTC)).map(published.stamp),
     st.datetimes().map(datetime.isoformat),

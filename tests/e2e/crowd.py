@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from urllib.parse import parse_qs
 from zlib import crc32
 
 from tests.e2e.site import Site
+from tests.fakes.background import in_background
 
 Answer: TypeAlias = int | bytes | None
 # Whatever becomes of the jobs, a right for each: thousands of lines that change at each writing are another test's.
@@ -56,19 +56,8 @@ class Crowd:
     @contextmanager
     def serving(self) -> "Iterator[Crowd]":
         servers = [self._loop.run_until_complete(self._listen(host)) for host in range(self._hosts)]
-        thread = threading.Thread(target=self._loop.run_forever)
-        thread.start()
-        try:
+        with in_background(self._loop, servers):
             yield self
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            thread.join()
-            for server in servers:
-                server.close()
-            for task in asyncio.all_tasks(self._loop):
-                task.cancel()
-            self._loop.run_until_complete(asyncio.sleep(0))
-            self._loop.close()
 
     def of(self, client: str) -> list[Asked]:
         return [one for one in self.asked if one.client == client]

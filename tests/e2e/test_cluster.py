@@ -60,6 +60,7 @@ def heal(house, since: float, back: float, measured, what: str) -> None:
     assert max(lags.values()) <= LAG_S
 
 
+@pytest.mark.answer("V8")
 @pytest.mark.fault("F9")
 def test_the_leader_is_killed(house, measured):
     for kills in range(1, house.rounds + 1):
@@ -72,6 +73,7 @@ def test_the_leader_is_killed(house, measured):
         house.cluster.mend()
 
 
+@pytest.mark.answer("V9")
 @pytest.mark.fault("F10")
 def test_the_leader_is_frozen_and_goes_on_later(house, measured):
     for _ in range(house.rounds):
@@ -85,6 +87,7 @@ def test_the_leader_is_frozen_and_goes_on_later(house, measured):
         heal(house, thawed, time.time(), measured, "thawed")
 
 
+@pytest.mark.answer("V7")
 def test_the_leader_steps_down(house, measured):
     for _ in range(house.rounds):
         leader = house.cluster.await_active()
@@ -124,6 +127,7 @@ def test_two_nodes_are_sealed(house, measured):
         assert max(asked.values()) <= 1
 
 
+@pytest.mark.answer("V10")
 @pytest.mark.fault("F11")
 def test_the_quorum_is_lost_while_a_standby_answers(house, measured):
     for _ in range(house.rounds):
@@ -144,6 +148,7 @@ def test_the_quorum_is_lost_while_a_standby_answers(house, measured):
         assert leader in others
 
 
+@pytest.mark.answer("V5")
 @pytest.mark.fault("F23")
 @pytest.mark.parametrize("wanted", [40, pytest.param(1000, marks=[pytest.mark.nightly, pytest.mark.timeout(600)])])
 def test_a_standby_is_asked_and_no_write_seems_lost(stale_site, measured, wanted):

@@ -118,7 +118,7 @@ async def live_without_memory(
 async def test_memory_that_is_not_there(openbao, tmp_path, measured, squeezes):
     chance = random.Random(9)  # noqa: S311  # one story each time
     async with yard(tmp_path, openbao, ttl=6, delay=0.1) as place:
-        lives = [partial(live_without_memory, place, squeezes, random.Random(chance.random())) for _ in range(12)]  # noqa: S311
+        lives = [partial(live_without_memory, place, squeezes, random.Random(chance.random())) for _ in range(12)]  # noqa: S311  # as above
         told = await side_by_side(lives, at_once=12)
     squeezed = [life for daemon, _, _ in told for life in daemon.lives[::2]]
     ended = sum(life.ended.result() != -signal.SIGKILL for life in squeezed)

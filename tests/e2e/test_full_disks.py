@@ -122,6 +122,7 @@ def is_made(entry: dict) -> bool:
     return entry["type"] == "response" and entry["request"]["operation"] in ("create", "update") and "version" in answer
 
 
+@pytest.mark.answer("V34")
 @pytest.mark.fault("F12")
 def test_each_write_of_a_rotation_is_made_and_answered_500(node, site, semansys, measured):
     site.add("api", semansys, ttl=12, max_age="4s")
@@ -151,6 +152,7 @@ def test_each_write_of_a_rotation_is_made_and_answered_500(node, site, semansys,
     assert not daemon.lines("grant_unknown", "foreign_change")
 
 
+@pytest.mark.answer("V33")
 @pytest.mark.host
 @pytest.mark.fault("F14")
 def test_the_disk_of_vault_is_full_while_tokens_come_due(tmp_path, small_node, semansys, node_oauth2, measured):

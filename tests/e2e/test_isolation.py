@@ -15,6 +15,8 @@ from secrets import token_hex
 
 import pytest
 
+from tests.fakes.background import in_background
+
 pytestmark = pytest.mark.e2e
 GOOD = [f"good-{number}" for number in range(6)]
 BUGS = ("SystemExit", "KeyboardInterrupt", "MemoryError", "RecursionError", "CancelledError", "PanicError")
@@ -63,19 +65,8 @@ class Zoo:
         kinds = ("good", "portal", "drips-head", "drips-body", "hangs", "resets", "bomb", "floods", "moves")
         servers = [self._loop.run_until_complete(self._listen(kind)) for kind in kinds]
         servers.append(self._loop.run_until_complete(self._listen("moved", "127.0.0.2", self.ports["moves"])))
-        thread = threading.Thread(target=self._loop.run_forever)
-        thread.start()
-        try:
+        with in_background(self._loop, servers):
             yield self
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            thread.join()
-            for server in servers:
-                server.close()
-            for task in asyncio.all_tasks(self._loop):
-                task.cancel()
-            self._loop.run_until_complete(asyncio.sleep(0))
-            self._loop.close()
 
     def url(self, kind: str) -> str:
         return f"http://127.0.0.1:{self.ports[kind]}/{kind}"

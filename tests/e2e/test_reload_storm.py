@@ -127,7 +127,7 @@ def test_a_file_that_is_replaced_all_the_time_is_one_or_the_other(site, measured
                 for _ in range(reloads):
                     before = len(daemon.lines("reloaded", "reload_refused"))
                     daemon.process.send_signal(signal.SIGHUP)
-                    crowd.wait(lambda: len(daemon.lines("reloaded", "reload_refused")) > before, "a reload")  # noqa: B023
+                    crowd.wait(lambda: len(daemon.lines("reloaded", "reload_refused")) > before, "a reload")  # noqa: B023  # at once
             finally:
                 over.set()
                 thread.join()

@@ -49,7 +49,7 @@ async def test_killed_at_any_time(openbao, tmp_path, measured, rotations):
     """No refresh token is sent twice; each full grant but the first was told of as unknown before."""
     chance, began = random.Random(4), time.monotonic()  # noqa: S311  # one story each time
     async with yard(tmp_path, openbao, ttl=TTL_S, delay=DELAY_S) as place:
-        lives = [partial(live_and_die, place, rotations, random.Random(chance.random())) for _ in range(DAEMONS)]  # noqa: S311
+        lives = [partial(live_and_die, place, rotations, random.Random(chance.random())) for _ in range(DAEMONS)]  # noqa: S311  # as above
         told = await side_by_side(lives, at_once=DAEMONS)
     daemons = [daemon for daemon, _ in told]
     accounts = [daemon.account for daemon in daemons]

@@ -80,7 +80,7 @@ def typed(folder, line):
     if pid == 0:
         os.chdir(folder)
         environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "dumb"}
-        os.execvpe("zsh", ["zsh", "-f", "-i"], environ)  # noqa: S606
+        os.execvpe("zsh", ["zsh", "-f", "-i"], environ)  # noqa: S606  # by its name
     try:
         os.write(terminal, start.encode())
         _until(terminal, "READY")

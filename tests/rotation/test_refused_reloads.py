@@ -149,7 +149,7 @@ async def test_a_mistake_of_ours_in_reading_ends_nobody(site: Site, monkeypatch)
 
 
 @pytest.mark.parametrize(("left", "taken"), [(8, True), (7, False), (1, False)])
-async def test_the_loss_of_more_than_a_fifth_of_the_jobs_needs_force(site: Site, left: int, taken: bool):  # noqa: FBT001
+async def test_the_loss_of_more_than_a_fifth_of_the_jobs_needs_force(site: Site, left: int, taken: bool):  # noqa: FBT001  # a case
     site.write(**TEN)
     async with site.running():
         site.write(**dict([*TEN.items()][:left]), new={"path": "tokens/new", "client_id": "new"})

@@ -60,10 +60,10 @@ class Toolkit:
 
     def __init__(self, token_path: str, grants: tuple[str, ...]) -> None:
         from django.contrib.auth.models import User  # noqa: PLC0415  # see the docstring
-        from oauth2_provider.models import get_application_model  # noqa: PLC0415
-        from oauth2_provider.oauth2_validators import OAuth2Validator  # noqa: PLC0415
-        from oauth2_provider.settings import oauth2_settings  # noqa: PLC0415
-        from oauth2_provider.views import TokenView  # noqa: PLC0415
+        from oauth2_provider.models import get_application_model  # noqa: PLC0415  # as above
+        from oauth2_provider.oauth2_validators import OAuth2Validator  # noqa: PLC0415  # as above
+        from oauth2_provider.settings import oauth2_settings  # noqa: PLC0415  # as above
+        from oauth2_provider.views import TokenView  # noqa: PLC0415  # as above
 
         class Validator(OAuth2Validator):
             """The library ties a client to one grant; here every client may use each grant of the server."""
@@ -83,7 +83,7 @@ class Toolkit:
 
     def accepts(self, environ: dict[str, Any]) -> bool:
         from django.core.handlers.wsgi import WSGIRequest  # noqa: PLC0415  # needs the settings
-        from oauth2_provider.oauth2_backends import get_oauthlib_core  # noqa: PLC0415
+        from oauth2_provider.oauth2_backends import get_oauthlib_core  # noqa: PLC0415  # as above
 
         return get_oauthlib_core().verify_request(WSGIRequest(environ), scopes=[])[0]
 

@@ -78,10 +78,10 @@ def server_certificate() -> tuple[str, str]:
     """Return a certificate for 127.0.0.1 and its key."""
     import ipaddress  # noqa: PLC0415  # with the next ones, for this alone
 
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography import x509  # noqa: PLC0415  # as above
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415  # as above
 
-    from tests.keys import certificate, private_key  # noqa: PLC0415
+    from tests.keys import certificate, private_key  # noqa: PLC0415  # as above
 
     one, key = certificate("other RSA"), private_key("other RSA")
     draft = x509.CertificateBuilder().subject_name(one.subject).issuer_name(one.subject).public_key(key.public_key())
