@@ -49,3 +49,7 @@ class Decided:
         else:
             self._waits.pop(name, None)
         return verdict
+
+    def forget(self, name: str) -> None:
+        """Forget a job that is gone, and the secrets among its facts."""
+        self._waits.pop(name, None)

@@ -223,8 +223,7 @@ class Roster:
 
     def _walked(self, charge: Charge) -> None:
         """Settle a job whose walk or look has ended. What it came to goes on under a configuration that is newer."""
-        name = charge.job.name
-        now = self.charges[name]
+        name, now = charge.job.name, self.charges[charge.job.name]
         if now is not charge:
             known_ours = charge.known_ours & now.known_ours
             self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving, known_ours=known_ours)
@@ -234,6 +233,7 @@ class Roster:
 
     def _hand_on(self, charge: Charge) -> None:
         """Have a job that left go on under its new name, where it has one."""
+        self._decided.forget(charge.job.name)
         heir = self.charges.get(self._heirs.get(charge.job.name, ""))
         if heir is not None and heir.job.moved_from == charge.job.name:
             self.charges[heir.job.name] = self._memory.handed_on(charge, heir)

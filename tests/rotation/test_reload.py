@@ -74,6 +74,17 @@ async def test_a_removed_job_stays_until_what_it_was_given_is_written():
     assert house.store.stands(state_of("a"))["refresh_token"] == "RT-a-1"
 
 
+async def test_nothing_is_remembered_of_a_job_that_is_gone():
+    house = House(refreshing("a"), refreshing("b"))
+    house.provider.refreshes = True
+    async with house.serving():
+        await house.advance(MINUTE)
+        assert house.roster._decided._waits.keys() == {"a", "b"}
+        house.update(refreshing("b"))
+        await house.advance(MINUTE)
+        assert house.roster._decided._waits.keys() == {"b"}, "a refresh token is among what was decided by"
+
+
 async def test_a_removed_job_that_comes_back_meanwhile_goes_on():
     house = House(refreshing("a"))
     house.provider.refreshes = True
