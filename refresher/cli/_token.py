@@ -17,7 +17,7 @@ TokenOption: TypeAlias = Annotated[
 ]
 ClusterOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--cluster", metavar="NAME", help="A table of [clusters]; a token is for one, else [vault]."),
+    typer.Option("--cluster", metavar="NAME", help="That cluster alone; else, with a token, the default one."),
 ]
 LONGEST = 4096  # characters
 

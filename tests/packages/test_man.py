@@ -1,5 +1,7 @@
 """Every verb has a man page, and every option stands on it."""
 
+from rich.text import Text
+
 from packages import man
 from packages.surface import verbs
 from refresher.cli import EXITS, VERBS
@@ -19,6 +21,12 @@ def test_every_verb_has_its_page_and_its_line_on_the_first():
         assert shown(PAGES[f"refresher-{verb}.1"]).count(about) >= 1
     for code, meaning in EXITS.items():
         assert f"\\fB{code}\\fR\n{meaning}\n" in PAGES["refresher.1"]
+
+
+def test_no_help_loses_words_that_rich_takes_for_markup():
+    for verb in verbs():
+        for word in (*verb.options, *verb.arguments):
+            assert Text.from_markup(word.about).plain == word.about, f"{verb.name} {word.names[0]}"
 
 
 def test_every_option_and_argument_stands_on_it():
