@@ -15,6 +15,7 @@ GAP_LEAST: Final = 4.0  # units: a gap of a minute is to be seen
 LIFE_LEAST: Final = 1.0
 LANES: Final = ((2, 9), (13, 9))  # y and height: one token above, the next below, so that overlaps are seen
 BAND: Final = (2, 20)
+EDGE: Final = timedelta(minutes=90)  # an hour's name that is nearer to the right end would run into the next column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ def hours(now: datetime) -> Iterable[tuple[float, str]]:
     """Yield every sixth hour of the last 24 and of those ahead, for the axis: where it is, in percent, and its name."""
     since = now - timedelta(hours=24)
     hour = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    while hour < now + AHEAD:
+    while hour + EDGE < now + AHEAD:
         if hour.hour % 6 == 0:
             yield round((hour - since) / (now + AHEAD - since) * 100, 2), f"{hour:%H:%M}"
         hour += timedelta(hours=1)

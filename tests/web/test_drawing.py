@@ -71,3 +71,11 @@ def test_what_lies_outside_is_drawn_at_the_edge():
 
 def test_the_axis_has_every_sixth_hour():
     assert [label for _, label in hours_of(NOW)] == ["12:00", "18:00", "00:00", "06:00", "12:00"]
+
+
+def test_no_hour_stands_where_the_next_column_begins():
+    ends = (NOW + AHEAD).replace(hour=18, minute=0)
+    names = {
+        minutes: [label for _, label in hours_of(ends + timedelta(minutes=minutes) - AHEAD)] for minutes in (28, 91)
+    }
+    assert names == {28: ["18:00", "00:00", "06:00", "12:00"], 91: ["18:00", "00:00", "06:00", "12:00", "18:00"]}
