@@ -11,11 +11,13 @@ from refresher.core.entry import Entry
 from refresher.core.errors import AwaitedSecretError
 from refresher.core.job import Job, asked_for
 from refresher.core.model import Location, Token
+from refresher.core.orders import NO_ORDERS, Orders
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
 from refresher.core.remembered import Attempted, Remembered, Seen
 from refresher.core.secret import Secret
+from refresher.core.view import state
 from refresher.ports import Clock
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -86,6 +88,7 @@ class Charge:
     carried: bool = False  # what the job had under its old name is under the new one
     former: "Charge | None" = None  # the job under its old name, while that is brought over
     leaving: bool = False  # its job is no longer configured: only what was issued is still written
+    orders: Orders = NO_ORDERS  # what a person has decided of it, of an earlier process too
     warned: str = ""  # what readers' token was last reported as: "expiring" or "expired"
 
     @property
@@ -124,7 +127,7 @@ class Charge:
         """Take over what the ledger kept, and return the charge."""
         self.attempted, self.latch, self.trouble = kept.attempted, kept.latch, kept.trouble
         self.refused, self.fetched_at, self.unchanged = kept.refused, kept.fetched_at, kept.unchanged
-        self.newest, self.told = kept.seen, kept.told
+        self.newest, self.told, self.orders = kept.seen, kept.told, kept.orders
         return self
 
     @property
@@ -140,6 +143,7 @@ class Charge:
             unchanged=self.unchanged,
             seen=self.newest,
             told=self.told,
+            orders=self.orders,
             places=tuple(map(str, (*self.job.destinations, *((self.job.state,) if self.job.irreplaceable else ())))),
         )
 
@@ -177,6 +181,17 @@ class Charge:
         """Let its trouble no longer hold it back; what was told of it is not told again."""
         if self.trouble is not None:
             self.trouble = replace(self.trouble, retry_at=self.trouble.since)
+
+    def relieve(self, *, by_hand: bool) -> Trouble | None:
+        """Let nothing hold the job back, since a token was written, and return what did.
+
+        One that a person brought (`by_hand`) shows that Vault takes it, and nothing of the provider.
+        """
+        if by_hand:
+            self.trouble = None if self.trouble is not None and self.trouble.kind in ("store", "outage") else self.trouble
+            return None
+        before, self.latch, self.trouble = self.latch or self.trouble, None, None
+        return before
 
     def open_latch(self) -> None:
         """Let nothing of the latch hold the job back; it stays on record, so that its recovery is told."""
@@ -220,6 +235,7 @@ class Charge:
             unknown=self.unknown,
             leased_until=self.leased_until,
             replay_until=self.replay_until,
+            orders=self.orders,
             record_ends=self.record.deletion_time if self.record is not None and self.job.irreplaceable else None,
         )
 
@@ -231,17 +247,5 @@ class Charge:
         return max((use for use in uses if use is not None), default=None)
 
     def state(self, now: datetime, holder: str) -> str:
-        """Return the one word of `status`: fresh, due, retrying, latched, unknown, unmanaged."""
-        if self.held is None:
-            return "unknown"
-        match policy.decide(self.facts(now, holder)):
-            case policy.Halt(reason="unmanaged"):
-                return "unmanaged"
-            case policy.Halt():
-                return "latched"
-            case policy.Rotate():
-                return "due" if self.holding is None else "retrying"
-            case policy.Wait(reason="backoff"):
-                return "latched" if self.latch is not None else "retrying"
-            case policy.Wait():
-                return "fresh"
+        """Return the one word of `status` (core/view.py)."""
+        return state(None if self.held is None else self.facts(now, holder), latched=self.latch is not None)

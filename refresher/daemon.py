@@ -26,6 +26,7 @@ from refresher.host.kept import Kept
 from refresher.host.notify import Manager
 from refresher.host.program import Programs
 from refresher.logins import Logins
+from refresher.passes import Pass
 from refresher.ports import Http, Scheduler, Sink
 from refresher.reload import Refusals
 from refresher.roster import Roster
@@ -111,9 +112,9 @@ class Parts:
         self._stack.push_async_callback(wire.aclose)
         return Skew(self.timing.wire(wire, vault=vault), clock=self.clock, sink=self.sink)
 
-    def roster(self, scheduler: Scheduler | None = None) -> Roster:
+    def roster(self, scheduler: Scheduler | None = None) -> Pass:
         """Return a roster of the jobs of the settings; without a scheduler it is good for one pass."""
-        return Roster(
+        return Pass(
             self.settings.jobs,
             rotation=self.rotation,
             stores=self.stores,
@@ -125,13 +126,9 @@ class Parts:
             ledger=self.ledger,
         )
 
-    def used_clusters(self) -> set[str]:
-        """Return the names of the clusters that a job writes to."""
-        return {place.cluster for job in self.settings.jobs.values() for place in job.destinations}
-
     async def login(self) -> None:
         """Log in to each cluster that a job uses. Raises StoreError: what the first of them answered."""
-        for name in sorted(self.used_clusters()):
+        for name in self.settings.written_clusters:
             await self.stores[name].login()
 
 

@@ -51,6 +51,10 @@ class Memory:
         kept = charge.kept.earlier(charge.now(self._clock) - self._clock.now())
         self._of(lambda ledger: ledger.note(ended, at, kept))
 
+    def keep(self, charge: Charge) -> None:
+        """Have the ledger keep what a person has decided of the job; nothing was attempted."""
+        self._of(lambda ledger: ledger.keep(charge.job.name, charge.kept))
+
     @staticmethod
     def _recalled(ledger: Ledger, job: Job) -> Remembered | None:
         kept = ledger.recall(job.name)

@@ -16,6 +16,7 @@ from refresher.core import outcome, policy, published
 from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError, UnreadableReferenceError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Rejected, Token
+from refresher.core.orders import BY_HAND
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Held
 from refresher.deletions import Deletions
@@ -222,15 +223,14 @@ class Rotation:
         charge.fetched_at, charge.unwritten, charge.warned = token.issued_at, None, ""
         charge.hint = None if token.refresh_in is None else token.issued_at + timedelta(seconds=token.refresh_in)
         self._look.note_calendar(charge)
-        before, charge.latch, charge.trouble = charge.latch or charge.trouble, None, None
-        ended = self._endings.end(charge, walk, "rotated", walk.reason or "unwritten")
+        by_hand = BY_HAND in token.flags
+        before = charge.relieve(by_hand=by_hand)
+        ended = self._endings.end(charge, walk, "rotated", "put" if by_hand else walk.reason or "unwritten")
         details = self._endings.details(charge, walk) | {"version": charge.versions[0], "fingerprint": seen}
         if (expires_at := published.expiry(token, charge.job)) is not None:
             details["lifetime_s"] = round((expires_at - token.issued_at.replace(microsecond=0)).total_seconds())
-        if walk.unkept:
-            details["unkept"] = walk.unkept
-        if charge.tried:
-            details["verified"] = charge.tried == "taken"
+        details |= {"unkept": walk.unkept} if walk.unkept else {}
+        details |= {"verified": charge.tried == "taken"} if charge.tried else {}
         self._endings.tell(outcome.tell_rotated(ended, before, details))
         return ended
 

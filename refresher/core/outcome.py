@@ -56,7 +56,7 @@ class Outcome:
             case "rejected_permanent" | "rejected_malformed":
                 return True
             case "rotated":
-                return True if self.reason != "unwritten" else None
+                return True if self.reason not in ("unwritten", "put") else None
             case _:
                 return None
 
@@ -86,6 +86,11 @@ def crashed(job: Job, expires_at: datetime | None, places: tuple[tuple[Location,
         expires_at=expires_at,
         destinations=places,
     )
+
+
+def released(job: Job, places: tuple[tuple[Location, int | None], ...]) -> Outcome:
+    """Return the outcome of a job whose paths were handed back: it is left alone from now on."""
+    return Outcome(job=job.name, outcome="halted", reason="released", error="released", destinations=places)
 
 
 def tell_rotated(outcome: Outcome, before: Trouble | None, details: dict[str, Field]) -> tuple[Event, ...]:

@@ -90,3 +90,8 @@ class Settings:
     web_listen: str = ""
     includes: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def written_clusters(self) -> tuple[str, ...]:
+        """The names of the clusters that a job writes to."""
+        return tuple(sorted({place.cluster for job in self.jobs.values() for place in job.destinations}))

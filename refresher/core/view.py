@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from refresher.core.facts import TroubleKind
+from refresher.core import policy
+from refresher.core.facts import Facts, TroubleKind
 from refresher.core.remembered import Attempted
 
 Need: TypeAlias = Literal["", "dead", "latched", "unmanaged", "expiring"]
@@ -72,3 +73,22 @@ def worst_first(views: Iterable[JobView], now: datetime) -> list[JobView]:
         return _NEEDS.index(need), _STATES.index("fresh" if view.state == "due" else view.state), ends, view.name
 
     return sorted(views, key=key)
+
+
+def state(facts: Facts | None, *, latched: bool) -> str:
+    """Return one of STATES. `facts` None: nobody could look; `latched`: the provider's last word was a refusal."""
+    if facts is None:
+        return "unknown"
+    match policy.decide(facts):
+        case policy.Halt(reason="unmanaged" | "released"):
+            return "unmanaged"
+        case policy.Halt():
+            return "latched"
+        case policy.Rotate():
+            return "due" if facts.trouble is None else "retrying"
+        case policy.Wait(reason="paused"):
+            return "paused"
+        case policy.Wait(reason="backoff"):
+            return "latched" if latched else "retrying"
+        case policy.Wait():
+            return "fresh"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from refresher.charge import Charge
 from refresher.core import policy
 from refresher.core.model import Location
+from refresher.core.orders import Orders
 from refresher.core.published import StateRecord
 from refresher.core.secret import Secret
 from refresher.decided import FACTS, Decided
@@ -34,6 +35,7 @@ OTHERS = {
     "unknown": True,
     "leased_until": NOW + 5 * MINUTE,
     "replay_until": NOW + 5 * MINUTE,
+    "orders": Orders(released=True),
 }
 NONE = {  # of any value: no fact
     "versions": (9,),
