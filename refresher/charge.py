@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from typing import Final, Literal, TypeAlias
 
-from refresher.core import policy
 from refresher.core.entry import Entry
 from refresher.core.errors import AwaitedSecretError
 from refresher.core.job import Job, asked_for
@@ -183,12 +182,11 @@ class Charge:
             self.trouble = replace(self.trouble, retry_at=self.trouble.since)
 
     def relieve(self, *, by_hand: bool) -> Trouble | None:
-        """Let nothing hold the job back, since a token was written, and return what did.
-
-        One that a person brought (`by_hand`) shows that Vault takes it, and nothing of the provider.
-        """
+        """Let nothing hold the job back, and return what did; a token that a person brought speaks for Vault alone."""
         if by_hand:
-            self.trouble = None if self.trouble is not None and self.trouble.kind in ("store", "outage") else self.trouble
+            self.trouble = (
+                None if self.trouble is not None and self.trouble.kind in ("store", "outage") else self.trouble
+            )
             return None
         before, self.latch, self.trouble = self.latch or self.trouble, None, None
         return before

@@ -12,6 +12,7 @@ import refresher
 from refresher import reload
 from refresher.channels import USUAL, Channels
 from refresher.charge import Identity
+from refresher.control import wiring as control
 from refresher.core import errors
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.model import Channel
@@ -205,8 +206,16 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             drift = partial(self._watch.drift, parts.settings.drift_check)
             logins = Logins(parts.stores, clock=parts.clock, sink=parts.sink).rounds()
+            asked = control.rounds(parts, roster)
             page = wiring.rounds(parts, roster, self._watch, self._heart)
-            rounds: tuple[Round, ...] = (self._watch.sweep, drift, *logins, partial(self._reloads, group), *page)
+            rounds: tuple[Round, ...] = (
+                self._watch.sweep,
+                drift,
+                *logins,
+                partial(self._reloads, group),
+                *asked,
+                *page,
+            )
             self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
             await roster.serve(self._stop, ready)

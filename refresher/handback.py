@@ -12,7 +12,7 @@ from typing import Final
 
 from refresher.charge import Charge, Identity
 from refresher.core import outcome, published
-from refresher.core.errors import StoreConflictError
+from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError
 from refresher.core.model import Found, Location
 from refresher.core.outcome import Outcome
 from refresher.ports import Clock, SecretStore
@@ -29,15 +29,22 @@ class Handback:
         self._instance = identity.instance
 
     async def of(self, charge: Charge) -> Outcome:
-        """Take the mark from each destination of `charge`. Raises StoreError: then it is to be tried again."""
-        versions = [await self._unmark(charge, place) for place in charge.job.destinations]
+        """Take the mark from each destination of `charge`; one that failed is to be asked for again."""
+        try:
+            versions = [await self._unmark(charge, place) for place in charge.job.destinations]
+        except StoreError as error:
+            ended = outcome.declined(charge.job, "released", charge.places)
+            away, status = isinstance(error, StoreUnavailableError), error.status or None
+            ended = replace(ended, outcome="store_failed", error=error.code, http_status=status, store_down=away)
+            charge.last, charge.last_at = ended, self._clock.now()
+            return ended
         standing = charge.held or (None,) * len(versions)
         charge.held = tuple(
             one if one is None else replace(one, version=version, ours=False)
             for one, version in zip(standing, versions, strict=True)
         )
         charge.versions, charge.known_ours = tuple(versions), frozenset()
-        charge.last, charge.last_at = outcome.released(charge.job, charge.places), self._clock.now()
+        charge.last, charge.last_at = outcome.declined(charge.job, "released", charge.places), self._clock.now()
         return charge.last
 
     async def _unmark(self, charge: Charge, place: Location) -> int | None:

@@ -30,6 +30,14 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
     }
 
 
+def row_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
+    """Return what the table of `status` shows of a job: its `status`, and the whole life of its token."""
+    lives = [one.lifetime for one in charge.held or () if one is not None and one.expires_at == charge.expires_at]
+    lifetime = next((life for life in lives if life is not None), None)
+    lifetime_s = None if lifetime is None else round(lifetime.total_seconds())
+    return {"status": status_of(charge, now, holder), "lifetime_s": lifetime_s}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """When a job comes due, and how long an outage of the provider or of Vault it survives from then on."""

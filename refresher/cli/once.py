@@ -11,13 +11,14 @@ from typing import Annotated, Final
 
 import typer
 
-from refresher.cli import _words
+from refresher.cli import _daemon, _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
 from refresher.cli._process import known_jobs, set_up
 from refresher.core.outcome import Outcome
 from refresher.core.settings import Settings
 from refresher.host import signals
 
+UNREACHED: Final = ("transport", "deadline")
 MANY: Final = 20  # from here on a terminal sees a progress bar
 JobsArgument = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="Only these jobs; else all.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Fetch a token although none is due.")]
@@ -32,6 +33,8 @@ def once(
     settings = load_or_exit(find_config(config))
     names = known_jobs(settings, jobs)
     set_up(settings, quiet=True)
+    if (code := _by_the_daemon(settings, names, force=force, as_json=as_json)) is not None:
+        return code
     outcomes = asyncio.run(_pass(settings, names, force=force, as_json=as_json))
     if not as_json:
         for ended in outcomes:
@@ -39,6 +42,25 @@ def once(
     if all(ended.well for ended in outcomes) and len(outcomes) == len(names):
         return 0
     return os.EX_TEMPFAIL if all(_away(ended) for ended in outcomes) else 1
+
+
+def _by_the_daemon(settings: Settings, names: tuple[str, ...], *, force: bool, as_json: bool) -> int | None:
+    """Have the running daemon do it, and return the exit code; None where none runs that would hear us."""
+    from refresher.control import client  # noqa: PLC0415  # --help needs none of it
+
+    try:
+        answers = client.ask(settings, "once", {"jobs": names, "force": force})
+        with _progress(len(names)) as advance:
+            ended = _daemon.told(answers, as_json=as_json, progress=advance)
+    except client.NoDaemonError:
+        return None
+    except client.DeniedError as error:
+        print(f"refresher once: {error}; this pass is our own", file=sys.stderr)
+        return None
+    if all(map(_daemon.is_well, ended)) and len(ended) == len(names):
+        return 0
+    away = all(one[_daemon.AWAY] or one["error"] in UNREACHED for one in ended)
+    return os.EX_TEMPFAIL if away else 1
 
 
 async def _pass(settings: Settings, names: tuple[str, ...], *, force: bool, as_json: bool) -> list[Outcome]:
@@ -60,7 +82,7 @@ async def _pass(settings: Settings, names: tuple[str, ...], *, force: bool, as_j
 
 def _away(ended: Outcome) -> bool:
     """Whether nothing could be done because Vault or the network is down."""
-    return ended.store_down or ended.error in ("transport", "deadline")
+    return ended.store_down or ended.error in UNREACHED
 
 
 @contextmanager

@@ -88,9 +88,9 @@ def crashed(job: Job, expires_at: datetime | None, places: tuple[tuple[Location,
     )
 
 
-def released(job: Job, places: tuple[tuple[Location, int | None], ...]) -> Outcome:
-    """Return the outcome of a job whose paths were handed back: it is left alone from now on."""
-    return Outcome(job=job.name, outcome="halted", reason="released", error="released", destinations=places)
+def declined(job: Job, why: str, places: tuple[tuple[Location, int | None], ...] = ()) -> Outcome:
+    """Return the outcome of a job with which nothing is done, by the code `why`."""
+    return Outcome(job=job.name, outcome="halted", reason=why, error=why, destinations=places)
 
 
 def tell_rotated(outcome: Outcome, before: Trouble | None, details: dict[str, Field]) -> tuple[Event, ...]:

@@ -80,10 +80,8 @@ def state(facts: Facts | None, *, latched: bool) -> str:
     if facts is None:
         return "unknown"
     match policy.decide(facts):
-        case policy.Halt(reason="unmanaged" | "released"):
-            return "unmanaged"
-        case policy.Halt():
-            return "latched"
+        case policy.Halt(reason=reason):
+            return "latched" if reason == "latched" else "unmanaged"
         case policy.Rotate():
             return "due" if facts.trouble is None else "retrying"
         case policy.Wait(reason="paused"):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 SYSTEM_DIR: Final = Path("/var/lib/refresher")
+RUN_DIR: Final = Path("/run/refresher")
 SIZE_LIMIT: Final = 4096  # bytes; the file has about 130
 HOLDER: Final = re.compile(r"[0-9a-f]{16}")
 KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -51,8 +52,19 @@ def state_dir(configured: Path | None) -> Path:
     return path
 
 
-def _from_systemd() -> Path | None:
-    first = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+def runtime_dir(state: Path) -> Path:
+    """Return where a daemon has its sockets: the first of $RUNTIME_DIRECTORY, else the directory of its state."""
+    return _from_systemd("RUNTIME_DIRECTORY") or state
+
+
+def runtime_dirs(state: Path, instance: str) -> tuple[Path, ...]:
+    """Return where the sockets of a daemon may be: it may run under systemd, while we do not."""
+    units = (RUN_DIR, RUN_DIR.with_name(f"{RUN_DIR.name}-{instance}"))
+    return tuple(dict.fromkeys((runtime_dir(state), *units, state)))
+
+
+def _from_systemd(name: str = "STATE_DIRECTORY") -> Path | None:
+    first = os.environ.get(name, "").split(":")[0]
     return Path(first) if first.startswith("/") else None
 
 

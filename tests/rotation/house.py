@@ -9,8 +9,8 @@ from refresher.core.errors import StoreUnavailableError
 from refresher.core.job import Job
 from refresher.core.model import Location
 from refresher.core.settings import Limits
-from refresher.ports import Ledger
 from refresher.passes import Pass
+from refresher.ports import Ledger
 from refresher.roster import Roster
 from refresher.rotation import Rotation
 from refresher.watch import Watch
