@@ -110,6 +110,10 @@ class Desk:
     async def _asked(self, verb: Verb, name: str, caller: Caller) -> Outcome:
         """Rotate a job by force, where its cooldown is over."""
         charge, now = self._roster.charges[name], self._clock.now()
+        if (state := charge.state(now, self._holder)) in ("paused", "unmanaged"):
+            why = "released" if charge.orders.released else state
+            self._tell(verb, name, caller, error=why)
+            return self._declined(charge, why)
         if (until := charge.orders.cools_until(now)) is not None:
             self._tell(verb, name, caller, error="cooldown", until=stamp(until))
             return self._declined(charge, "cooldown", retry_after=math.ceil((until - now).total_seconds()))

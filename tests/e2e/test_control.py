@@ -60,7 +60,7 @@ def test_a_day_of_break_glass(site, smartdocumentor):
             ("put", "api", None),
             ("pause", "api", None),
             ("release", "other", None),
-            ("rotate", "other", None),
+            ("rotate", "other", "released"),
         ]
         assert {line["uid"] for line in told} == {os.getuid()}
         daemon.process.kill()
