@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +17,11 @@ from refresher.cli._process import known_jobs, set_up
 from refresher.core.outcome import Outcome
 from refresher.core.settings import Settings
 from refresher.host import signals
+
+if TYPE_CHECKING:  # --help needs none of it
+    from refresher.daemon import Parts
+    from refresher.roster import Roster
+    from refresher.web.textfile import Textfile
 
 UNREACHED: Final = ("transport", "deadline")
 MANY: Final = 20  # from here on a terminal sees a progress bar
@@ -65,8 +70,14 @@ def _by_the_daemon(settings: Settings, names: tuple[str, ...], *, force: bool, a
 
 async def _pass(settings: Settings, names: tuple[str, ...], *, force: bool, as_json: bool) -> list[Outcome]:
     from refresher import daemon  # noqa: PLC0415  # --help needs none of it
+    from refresher.sinks.log import LogSink  # noqa: PLC0415  # as above
 
-    async with daemon.build(settings) as parts:
+    left = None
+    if settings.textfile is not None and set(names) == settings.jobs.keys():
+        from refresher.web.textfile import Textfile  # noqa: PLC0415  # only where it is wanted
+
+        left = Textfile(settings.textfile)
+    async with daemon.build(settings, sinks=(LogSink(), *([] if left is None else [left.metrics]))) as parts:
         with _progress(len(names)) as advance:
 
             def done(ended: Outcome) -> None:
@@ -77,7 +88,20 @@ async def _pass(settings: Settings, names: tuple[str, ...], *, force: bool, as_j
             roster = parts.roster()
             # a shutdown, or an impatient person, in the midst of it: what was asked for is written first
             with signals.handled(dict.fromkeys((signal.SIGTERM, signal.SIGINT), roster.end_pass), last=True):
-                return await roster.once(names, force=force, progress=done)
+                ended = await roster.once(names, force=force, progress=done)
+        if left is not None:
+            _leave(left, parts, roster)
+        return ended
+
+
+def _leave(left: "Textfile", parts: "Parts", roster: "Roster") -> None:
+    """Leave the metrics of the pass; a file that can't be written spoils no pass."""
+    try:
+        left.write(parts, roster)
+    except OSError as error:
+        print(
+            f"refresher once: {parts.settings.textfile}: {os.strerror(error.errno or 0)}: no metrics", file=sys.stderr
+        )
 
 
 def _away(ended: Outcome) -> bool:

@@ -75,6 +75,11 @@ def worst_first(views: Iterable[JobView], now: datetime) -> list[JobView]:
     return sorted(views, key=key)
 
 
+def oldest_due(views: Iterable[JobView], now: datetime) -> float:
+    """Return for how many seconds the most overdue job has been due."""
+    return max(((now - one.due_since).total_seconds() for one in views if one.due_since is not None), default=0.0)
+
+
 def state(facts: Facts | None, *, latched: bool) -> str:
     """Return one of STATES. `facts` None: nobody could look; `latched`: the provider's last word was a refusal."""
     if facts is None:

@@ -154,13 +154,18 @@ def _write(folder: int, name: str, fresh: Identity) -> None:
     write_private(folder, name, json.dumps({"holder": fresh.holder, "key": fresh.key.hex()}).encode())
 
 
-def write_private(folder: int, name: str, text: bytes) -> None:
-    """Have a file of ours (0600) hold `text`, whole or not at all, whenever the power fails. Raises OSError."""
+def write_private(folder: int, name: str, text: bytes, *, mode: int = 0o600) -> None:
+    """Have a file of ours hold `text`, whole or not at all, whenever the power fails. Raises OSError.
+
+    `mode`: for others too, where there is nothing secret in it.
+    """
     temporary = f".{name}.{secrets.token_hex(4)}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         try:
-            os.write(file, text)
+            while text:
+                text = text[os.write(file, text) :]
+            os.fchmod(file, mode)
             os.fsync(file)
         finally:
             os.close(file)
