@@ -206,16 +206,8 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             drift = partial(self._watch.drift, parts.settings.drift_check)
             logins = Logins(parts.stores, clock=parts.clock, sink=parts.sink).rounds()
-            asked = control.rounds(parts, roster)
-            page = wiring.rounds(parts, roster, self._watch, self._heart)
-            rounds: tuple[Round, ...] = (
-                self._watch.sweep,
-                drift,
-                *logins,
-                partial(self._reloads, group),
-                *asked,
-                *page,
-            )
+            served = (*control.rounds(parts, roster), *wiring.rounds(parts, roster, self._watch, self._heart))
+            rounds: tuple[Round, ...] = (self._watch.sweep, drift, *logins, partial(self._reloads, group), *served)
             self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
             await roster.serve(self._stop, ready)
