@@ -164,7 +164,7 @@ class Authorization:
                 await self._interruption.pause(wait)
             except InterruptedWaitError:
                 break
-        if ended.well and charge.last_at is not None:
+        if ended.outcome in ("rotated", "fresh") and charge.last_at is not None:
             charge.attempted = Attempted(at=charge.last_at, outcome=ended.outcome, error=ended.error)
             self._parts.ledger.note(ended, charge.last_at, charge.kept)
         return ended
@@ -192,7 +192,7 @@ def _on_trial(job: Job, reference: Reference | None) -> Charge:
 
 def _took(ended: Outcome) -> bool:
     """Whether the provider took the refresh token; it is not asked while another may be spending it, or has."""
-    return ended.well and ended.reason not in ("grant_unknown", "leased")
+    return ended.outcome in ("rotated", "fresh") and ended.reason not in ("grant_unknown", "leased")
 
 
 def _held(charge: Charge) -> Secret | None:

@@ -15,6 +15,7 @@ from refresher.core import policy
 FACTS: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(
     "job",
     "held",
+    "behind",
     "known_ours",
     "latch",
     "trouble",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from refresher.behind import vault_is_back
 from refresher.charge import Charge, Identity
 from refresher.core import policy
 from refresher.core.job import Job
@@ -131,9 +132,8 @@ class Roster:
     def wake(self, names: Collection[str]) -> bool:
         """Decide again about `names`: Vault is back. Return whether somebody is busy with one of them then."""
         for name in names:
-            charge = self.charges.get(name)
-            if charge is not None and charge.trouble is not None and charge.trouble.kind == "outage":
-                charge.trouble = None
+            if (charge := self.charges.get(name)) is not None:
+                vault_is_back(charge, charge.now(self._clock))
             self.settle(name)
         return any(name in self._walks for name in names)
 

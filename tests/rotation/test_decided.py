@@ -23,6 +23,7 @@ STRANGE = replace(a_token_held(), ours=False)
 OTHERS = {
     "job": a_job(name="another"),
     "held": (a_token_held(2 * MINUTE),),
+    "behind": {PLACE: replace(TROUBLE, kind="outage")},
     "known_ours": frozenset({PLACE}),
     "record": StateRecord(version=1, refresh_token=Secret("RT"), updated_at=NOW),
     "latch": replace(TROUBLE, kind="permanent"),
@@ -43,6 +44,9 @@ NONE = {  # of any value: no fact
     "seen": "x",
     "refused": "x",
     "unwritten": object(),
+    "owed": object(),
+    "away": frozenset({"x"}),
+    "shut": ("x",),
     "tried": "taken",
     "unkept": Secret("RT"),
     "intent": object(),
