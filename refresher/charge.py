@@ -1,6 +1,6 @@
 """A job in our care: what is known of it, in memory, between one walk and the next."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -14,9 +14,8 @@ from refresher.core.orders import NO_ORDERS, Orders
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
-from refresher.core.remembered import Attempted, Remembered, Seen
+from refresher.core.remembered import Attempted, Seen
 from refresher.core.secret import Secret
-from refresher.core.view import state
 from refresher.ports import Clock
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -65,6 +64,10 @@ class Charge:
     seen: str = ""  # keyed fingerprint of the access token that readers hold
     refused: str = ""  # keyed fingerprint of a refresh token that was refused: never sent again
     unwritten: Token | None = None
+    owed: Token | None = None  # the newest token, where some destination has it and another lacks it
+    behind: Mapping[Location, Trouble] = field(default_factory=dict)  # the destinations that lack it, and why
+    away: frozenset[str] = frozenset()  # the clusters that did not answer in the last walk
+    shut: Collection[str] = ()  # the clusters that are known to be away: nobody waits for them
     tried: Tried = ""  # what came of trying `unwritten`, where the job has that done
     unkept: Secret | None = None  # a refresh token that was issued and is not in the state record yet
     intent: Intent | None = None  # ours, from before the request until the state record is idle again
@@ -114,37 +117,28 @@ class Charge:
     @property
     def expires_at(self) -> datetime | None:
         """When the first of the destinations holds nothing alive; None: unknown, missing, or never."""
-        ends = [one.expires_at if one else None for one in self.held or ()]
+        ends = [one.expires_at if one else None for _, one in self.standing]
         return None if None in ends else min(ends, default=None)  # type: ignore[type-var]  # mypy does not see that None is not among them
+
+    @property
+    def ailing(self) -> Trouble | None:
+        """The trouble to tell of: what holds the job back, else the first that left a destination behind."""
+        return self.holding or min(self.behind.values(), key=lambda one: one.since, default=None)
+
+    @property
+    def standing(self) -> tuple[tuple[Location, Held | None], ...]:
+        """What stands at its destinations, but for those that could not be read yet: nobody knows of these."""
+        if self.held is None:
+            return ()
+        known = zip_longest(self.job.destinations, self.held, self.versions)
+        return tuple(
+            (place, one) for place, one, version in known if one or version is not None or place not in self.behind
+        )
 
     @property
     def places(self) -> tuple[tuple[Location, int | None], ...]:
         """Its destinations with the version that stands at each, None where that is not known."""
         return tuple(zip_longest(self.job.destinations, self.versions))
-
-    def recall(self, kept: Remembered) -> "Charge":
-        """Take over what the ledger kept, and return the charge."""
-        self.attempted, self.latch, self.trouble = kept.attempted, kept.latch, kept.trouble
-        self.refused, self.fetched_at, self.unchanged = kept.refused, kept.fetched_at, kept.unchanged
-        self.newest, self.told, self.orders = kept.seen, kept.told, kept.orders
-        return self
-
-    @property
-    def kept(self) -> Remembered:
-        """What the ledger is to keep: of Vault's troubles none, which a new process meets by itself."""
-        providers = self.trouble is not None and self.trouble.kind in ("transient", "malformed", "internal")
-        return Remembered(
-            attempted=self.attempted,
-            latch=self.latch,
-            trouble=self.trouble if providers else None,
-            refused=self.refused,
-            fetched_at=self.fetched_at,
-            unchanged=self.unchanged,
-            seen=self.newest,
-            told=self.told,
-            orders=self.orders,
-            places=tuple(map(str, (*self.job.destinations, *((self.job.state,) if self.job.irreplaceable else ())))),
-        )
 
     def take_up(self, found: Entry, *, journalled: bool) -> None:
         """Have in hand what an earlier process was given, and could not bring to Vault, or what Vault has lost."""
@@ -206,7 +200,7 @@ class Charge:
         known_ours = frozenset(place for place in self.known_ours if place.cluster not in moved)
         carried = self.carried and self.job.moved_from == job.moved_from
         afresh = replace(self, job=job, held=None, versions=(), record=None, trouble=None, carried=carried, former=None)
-        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False)
+        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False, owed=None, behind={})
 
     def inherited_by(self, heir: "Charge") -> "Charge":
         """Return the charge of the same job under its new name: what is known of it goes on."""
@@ -215,13 +209,15 @@ class Charge:
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""
-        standing = zip(self.job.destinations, self.held or (), strict=False)
+        standing = tuple(zip(self.job.destinations, self.held or (), strict=False))
         strange = {place for place, held in standing if held is not None and not held.ours}
+        served = tuple(one for place, one in standing if place not in self.behind)
         return Facts(
             now=now,
             job=self.job,
             holder=holder,
-            held=self.held or (),
+            held=served or tuple(one for _, one in standing if one is not None),
+            behind_at=min((one.retry_at or NEVER for one in self.behind.values()), default=None),
             known_ours=strange <= self.known_ours,
             trouble=self.holding,
             fetched_at=self.fetched_at,
@@ -243,7 +239,3 @@ class Charge:
             return None
         uses = [self.record.updated_at, *(one.issued_at for one in self.held or () if one is not None)]
         return max((use for use in uses if use is not None), default=None)
-
-    def state(self, now: datetime, holder: str) -> str:
-        """Return the one word of `status` (core/view.py)."""
-        return state(None if self.held is None else self.facts(now, holder), latched=self.latch is not None)

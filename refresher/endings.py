@@ -1,5 +1,6 @@
 """How a walk ends: the outcome, the trouble that it makes, and the events that tell of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -15,8 +16,9 @@ from refresher.core.errors import (
 )
 from refresher.core.events import Event, Field
 from refresher.core.job import GrantName
-from refresher.core.model import Rejected
+from refresher.core.model import Location, Rejected
 from refresher.core.outcome import Outcome, OutcomeName
+from refresher.core.policy import Trouble
 from refresher.exchange import Asked, ClientSecret
 from refresher.ports import Clock, Sink
 
@@ -110,6 +112,8 @@ class Endings:
             expires_at=charge.expires_at,
             renew_at=policy.renew_at(facts) if charge.held is not None else None,
             destinations=charge.places,
+            away=charge.away,
+            behind={place: one.error for place, one in charge.behind.items()},
             duration=timedelta(seconds=self._clock.monotonic() - walk.began),
         )
 
@@ -122,6 +126,21 @@ class Endings:
         if walk.before and walk.before[0] is not None:
             details["version_before"] = walk.before[0]
         return details
+
+    def tell_written(  # noqa: PLR0913  # what there is to tell
+        self,
+        charge: Charge,
+        walk: Walk,
+        ended: Outcome,
+        *,
+        places: Collection[Location],
+        before: Trouble | None = None,
+        more: dict[str, Field] | None = None,
+    ) -> None:
+        """Tell of a token that was written to `places`, and of the end of the trouble `before`."""
+        told = tuple((place, version) for place, version in ended.destinations if place in places)
+        details = self.details(charge, walk) | {"version": told[0][1]} | (more or {})
+        self.tell(outcome.tell_rotated(replace(ended, destinations=told), before, details))
 
     def tell(self, events: tuple[Event, ...]) -> None:
         for event in events:

@@ -38,13 +38,13 @@ def told(
 
 def is_well(ended: Mapping[str, Any]) -> bool:
     """Whether readers are served as promised."""
-    return ended["outcome"] in ("rotated", "fresh")
+    return ended["outcome"] in ("rotated", "fresh") and not any(one.get("error") for one in ended["destinations"])
 
 
 def line(ended: Mapping[str, Any]) -> str:
     """Return one line for an outcome that the daemon told."""
     words, reason, error = f"{ended['job']}: {ended['outcome'].replace('_', ' ')}", ended["reason"], ended["error"]
-    if is_well(ended):
+    if ended["outcome"] in ("rotated", "fresh"):
         places = ", ".join(_place(one) for one in ended["destinations"])
         expiry, renewal = _moment(ended["expires_at"]), _moment(ended["renew_at"])
         return f"{words} ({reason}), {places}, expires {expiry}, next {renewal}"
@@ -57,6 +57,8 @@ def line(ended: Mapping[str, Any]) -> str:
 
 
 def _place(one: Mapping[str, Any]) -> str:
+    if one.get("error"):
+        return f"{one['path']} lacks it ({one['error']})"
     return f"{one['path']} v{one['version']}" if one["version"] else str(one["path"])
 
 

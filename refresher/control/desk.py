@@ -25,7 +25,7 @@ from refresher.handback import Handback
 from refresher.host.sockets import Caller
 from refresher.ports import Clock, Sink
 from refresher.roster import Roster
-from refresher.standing import plan_of, row_of
+from refresher.standing import plan_of, row_of, state_of
 from refresher.walks import each
 
 PACE: Final = timedelta(seconds=1)  # between the beginnings of two rotations that one person asked for
@@ -96,7 +96,7 @@ class Desk:
         charge = self._roster.charges[name]
         if charge.held is None:
             await self._roster.look(name)
-        state, token = charge.state(self._clock.now(), self._holder), judge()
+        state, token = state_of(charge, self._clock.now(), self._holder), judge()
         why = "busy" if charge.pending else state if state in ("unmanaged", "unknown") else ""
         if isinstance(token, Rejected):
             why = token.error
@@ -110,7 +110,7 @@ class Desk:
     async def _asked(self, verb: Verb, name: str, caller: Caller) -> Outcome:
         """Rotate a job by force, where its cooldown is over."""
         charge, now = self._roster.charges[name], self._clock.now()
-        if (state := charge.state(now, self._holder)) in ("paused", "unmanaged"):
+        if (state := state_of(charge, now, self._holder)) in ("paused", "unmanaged"):
             why = "released" if charge.orders.released else state
             self._tell(verb, name, caller, error=why)
             return self._declined(charge, why)

@@ -47,8 +47,10 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that a decision may look at. `held` has one entry for each destination, None where nothing stands.
+    """All that a decision may look at.
 
+    `held` has one entry for each destination, None where nothing stands; but none for those that lack the newest token:
+    `behind_at` is when these are tried again.
     `hint` is when the provider said to come back, `scheduled` the next time on the job's calendar, `kept_at` when its
     refresh token was last changed. `known_ours`: every path where a stranger's secret stands is known to be ours.
     `unknown`: nobody knows whether its grant was spent. `leased_until`: until then another daemon may be spending it.
@@ -68,6 +70,7 @@ class Facts:
     hint: datetime | None = None
     scheduled: datetime | None = None
     kept_at: datetime | None = None
+    behind_at: datetime | None = None
     unknown: bool = False
     leased_until: datetime | None = None
     replay_until: datetime | None = None

@@ -171,7 +171,23 @@ SOURCES: Final[tuple[Callable[[Facts], Moment | None], ...]] = (expiring, hinted
 
 
 def decide(facts: Facts) -> Verdict:
-    """Say what to do now; the reason is the name of the rule that spoke, or the trouble that holds it back."""
+    """Say what to do now; the reason is the name of the rule that spoke, or the trouble that holds it back.
+
+    `behind`: no new token is due, but a destination lacks the one in hand, and is tried again.
+    """
+    verdict, at = _renewal(facts), facts.behind_at
+    until = verdict.until if isinstance(verdict, Wait) else None
+    if (
+        at is None
+        or isinstance(verdict, Rotate)
+        or verdict.reason == "unmanaged"
+        or (until is not None and until <= at)
+    ):
+        return verdict
+    return Rotate(reason="behind") if facts.now >= at else Wait(until=at, reason="behind")
+
+
+def _renewal(facts: Facts) -> Verdict:
     for halt in HALTS:
         if (halted := halt(facts)) is not None:
             return halted
@@ -189,7 +205,7 @@ def decide(facts: Facts) -> Verdict:
 
 def renew_at(facts: Facts) -> datetime | None:
     """Return when the job is due next, whatever stands in its way; None when nothing is planned."""
-    verdict = decide(facts)
+    verdict = _renewal(facts)
     match verdict:
         case Wait(until=until):
             return until

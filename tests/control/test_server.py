@@ -16,6 +16,7 @@ from refresher.core.published import stamp
 from refresher.core.settings import Auth, Cluster, Settings
 from refresher.host import paths, sockets
 from tests.control.test_desk import desk_of
+from tests.fakes.clock import settle
 from tests.rotation.house import HOUR, MINUTE, House, job, many
 
 
@@ -37,8 +38,7 @@ async def open_to_callers(house: House, kept: Settings):
             )
             for which in MODES
         ]
-        while not all(socket_of(kept.state_dir, which, kept.instance).is_socket() for which in MODES):
-            await asyncio.sleep(0)
+        await settle()
         yield
         for task in tasks:
             task.cancel()

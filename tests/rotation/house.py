@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
+from refresher import standing
 from refresher.core import policy
 from refresher.core.errors import StoreUnavailableError
 from refresher.core.job import Job
@@ -190,7 +191,7 @@ class House:
         return (self.store.stands(path_of(name)) or {}).get("access_token")
 
     def state(self, name: str) -> str:
-        return self.roster.charges[name].state(self.clock.now(), IDENTITY.holder)
+        return standing.state_of(self.roster.charges[name], self.clock.now(), IDENTITY.holder)
 
     def asked(self, name: str) -> int:
         return len(self.provider.requests(name))
