@@ -38,7 +38,8 @@ def rotate(
     names = list(known_jobs(settings, jobs)) if provider is None else _of(settings, provider, ask=not yes)
     ended = told(client.ask(settings, "rotate", {"jobs": names}), as_json=as_json)
     if len(ended) < len(names):
-        typer.echo(f"{len(names) - len(ended)} jobs are left as they were: too many in a row failed", err=True)
+        left = len(names) - len(ended)
+        typer.echo(f"{left} of {len(names)} jobs are left as they were: too many in a row failed", err=True)
     return 0 if all(map(is_well, ended)) and len(ended) == len(names) else 1
 
 

@@ -120,16 +120,16 @@ def _table(rows: list[dict[str, Any]]) -> "Table":
     from rich.text import Text  # noqa: PLC0415  # as above
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("job", "provider", "state", "life left", "", "next", "last", "path", "version"):
-        table.add_column(name, no_wrap=name in ("state", "", "next"), overflow="ellipsis")
+    for name in ("job", "provider", "state", "life left", "", "next", "last", "path", "v"):
+        table.add_column(name, no_wrap=name != "path", overflow="ellipsis")  # the path gets the room that is left
     now = SystemClock().now()
     for row in rows:
         one = row["status"]
         state, left, place = one["state"], one["life_left_s"], one["destinations"][0]
         doubt = f" {one['failures']}" if state == "retrying" else ""
         table.add_row(
-            one["job"],
-            one["provider"],
+            _cut(one["job"], 20),
+            _cut(one["provider"], 15),
             Text(state + doubt, style=COLOURS.get(state, "bold red")),
             _bar(row),
             "-" if left is None else _words.span(timedelta(seconds=left)),
@@ -144,7 +144,12 @@ def _table(rows: list[dict[str, Any]]) -> "Table":
 def _last(last: dict[str, Any] | None, now: datetime) -> str:
     if last is None:
         return "-"
-    return f"{last['error'] or last['outcome']} {_words.span(max(-_since(last['at'], now), timedelta()))} ago"
+    ago = _words.span(max(-_since(last["at"], now), timedelta()))
+    return f"{_cut(last['error'] or last['outcome'], 14)} {ago} ago"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _since(text: str, now: datetime) -> timedelta:
