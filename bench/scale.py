@@ -63,6 +63,10 @@ def run(*, quick: bool) -> Report:
     growth = math.log(last / first)
     for key, what in (("start", "load, build, look, decide, schedule"), *WHATS.items()):
         parts = ("load", "build", "schedule") if key == "start" else (key,)
+        if key == "start":
+            for size in sizes:
+                runs = [sum(one[f"{part}_s"] for part in parts) for one in found[size]]
+                report.add(f"start_{size}", f"{size:,} jobs: from start to all scheduled, processor time", "s", runs)
         spent = {size: sum(report.figures[f"{part}_{size}"].median for part in parts) for size in (first, last)}
         exponent = math.log(max(spent[last], 1e-9) / max(spent[first], 1e-9)) / growth
         report.add(f"exponent_{key}", f"exponent of growth, {first:,} to {last:,} jobs: {what}", "", [exponent])
