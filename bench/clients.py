@@ -19,8 +19,11 @@ import hvac
 import requests
 from httpx_aiohttp import AiohttpTransport
 
+from refresher.core.model import HttpRequest
 from refresher.core.published import stamp
 from refresher.core.secret import Secret
+from refresher.daemon import PROVIDER_KEEPALIVE, VAULT_DEADLINE, VAULT_KEEPALIVE
+from refresher.http import Wire
 
 FORM: Final = {
     "grant_type": "client_credentials",
@@ -91,6 +94,26 @@ async def over_aiohttp(place: Place, *, closing: bool = True) -> AsyncIterator[P
 
     async with client(force_close=closing) as provider, client(force_close=False) as vault:
         yield _by_httpx(place, provider, vault)
+
+
+@asynccontextmanager
+async def by_our_wire(place: Place) -> AsyncIterator[Pair]:
+    """refresher's own wire: a deadline and a size limit round httpx's transport over aiohttp."""
+    provider = Wire(deadline=timedelta(seconds=20), keepalive=PROVIDER_KEEPALIVE)
+    vault = Wire(deadline=VAULT_DEADLINE, keepalive=VAULT_KEEPALIVE)
+    form = "&".join(f"{name}={value}" for name, value in FORM.items()).encode()
+    typed = ("content-type", "application/x-www-form-urlencoded")
+
+    async def pair(number: int) -> None:
+        reply = await provider.send(HttpRequest(url=place.url(number), headers=(typed,), body=form))
+        url, body = place.write(number, json.loads(reply.body))
+        headers = (("content-type", "application/json"), ("x-vault-token", place.token))
+        written = await vault.send(HttpRequest(url=url, headers=headers, body=json.dumps(body).encode()))
+        place.written(number, json.loads(written.body))
+
+    yield pair
+    await provider.aclose()
+    await vault.aclose()
 
 
 @asynccontextmanager

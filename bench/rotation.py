@@ -17,8 +17,9 @@ from refresher.core.secret import Secret
 AT_ONCE: Final = 8
 WHATS: Final[Mapping[str, str]] = {
     "whole": "refresher: the whole path",
-    "pair": "the bare pair, by the client that refresher has (httpx over aiohttp), as it uses it",
-    "pair_kept": "the bare pair, by the same client, connections to the provider kept",
+    "pair": "the bare pair, by httpx over aiohttp, as refresher uses them",
+    "wire": "the bare pair, by refresher's own wire",
+    "pair_kept": "the bare pair, by httpx over aiohttp, connections to the provider kept",
     "httpx": "the bare pair, by stock httpx",
     "aiohttp": "the bare pair, by aiohttp",
     "requests": "the bare pair, by requests and hvac, one after the other",
@@ -54,6 +55,7 @@ async def _rounds(stand: House, token: Secret, *, rounds: int, each: int) -> Map
 
         for name, client in (
             ("pair", clients.over_aiohttp(place("pair"))),
+            ("wire", clients.by_our_wire(place("wire"))),
             ("pair_kept", clients.over_aiohttp(place("kept"), closing=False)),
             ("httpx", clients.by_httpx(place("httpx"))),
             ("aiohttp", clients.by_aiohttp(place("aiohttp"))),

@@ -37,6 +37,7 @@ class Target:
 
 TARGETS: Final = (
     Target("whole path against the bare pair, same client, 8 in flight", 1.15, "x", ("rotation.whole_to_pair",)),
+    Target("the same against the bare pair by refresher's own wire", 1.15, "x", ("rotation.whole_to_wire",)),
     Target("whole path against a bare stock httpx pair", 0.6, "x", ("rotation.whole_to_httpx",)),
     Target("128 in flight against 1", 1.3, "x", ("flat.whole_flight_128_to_1",)),
     Target("200 token hosts against 1", 1.3, "x", ("flat.whole_origin_200_to_1",)),
