@@ -27,7 +27,7 @@ from refresher.core.events import Event, Field
 from refresher.core.outcome import Outcome, tell_broken
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
-from refresher.host.sockets import Caller, caller
+from refresher.host.sockets import Caller, Refusal, caller
 from refresher.ports import Clock, Sink
 from refresher.roster import Roster
 
@@ -39,14 +39,6 @@ Deed: TypeAlias = Callable[[Callable[[Outcome], None]], Awaitable[None]]
 
 class BadRequestError(Exception):
     """What was asked makes no sense; the text says why."""
-
-
-class Refusal(asyncio.Protocol):
-    """Hangs up: there are connections enough."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close it."""
-        transport.close()
 
 
 class Server:
