@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from refresher.cli import _table as _tables
 from refresher.cli import _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
 from refresher.cli._process import set_up
@@ -52,30 +53,19 @@ def _seconds(number: int | None) -> timedelta | None:
 
 
 def _table(plans: list[dict[str, Any]], now: datetime, horizon: timedelta) -> None:
-    from rich.console import Console  # noqa: PLC0415  # --json needs no tables
-    from rich.table import Table  # noqa: PLC0415  # as above
+    ahead = f"rotations in {_words.span(horizon)}"
+    headings = ("job", "due", "in", "why", "token lives", ahead, "survives an outage of")
+    print("\n".join(_tables.lines(headings, [_cells(one, now) for one in plans], gives="job")))
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = (
-        "job",
-        "due",
-        "in",
-        "why",
-        "token lives",
-        f"rotations in {_words.span(horizon)}",
-        "survives an outage of",
+
+def _cells(one: dict[str, Any], now: datetime) -> tuple[str, ...]:
+    at = _moment(one["at"])
+    return (
+        one["job"],
+        _words.moment(at),
+        "-" if at is None else _words.span(max(at - now, timedelta())),
+        one["reason"],
+        _words.span(_seconds(one["lifetime_s"])),
+        str(one["rotations"]),
+        _words.span(_seconds(one["outage_budget_s"])),
     )
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for one in plans:
-        at = _moment(one["at"])
-        table.add_row(
-            one["job"],
-            _words.moment(at),
-            "-" if at is None else _words.span(max(at - now, timedelta())),
-            one["reason"],
-            _words.span(_seconds(one["lifetime_s"])),
-            str(one["rotations"]),
-            _words.span(_seconds(one["outage_budget_s"])),
-        )
-    Console(highlight=False).print(table)
