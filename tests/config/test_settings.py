@@ -123,6 +123,7 @@ def test_there_is_a_page_where_nobody_says_otherwise(load):
         ("/" + "r" * 107, "at most 107 bytes"),
     ],
 )
+@pytest.mark.leak("L30")
 def test_where_it_may_not_be(mistakes, listen, why):
     (mistake,) = mistakes(f'[web]\nlisten = "{listen}"\n' + VAULT + job())
     assert "[web] listen: " in mistake

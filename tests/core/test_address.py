@@ -24,6 +24,7 @@ from refresher.core.address import host_of, is_forbidden, is_taken
         "2002:a9fe:a9fe::1",
     ],
 )
+@pytest.mark.leak("L26")
 def test_where_no_request_may_go(address):
     assert is_forbidden(ip_address(address))
 

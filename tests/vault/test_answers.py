@@ -131,6 +131,7 @@ def test_each_answer_means_one_thing(name):
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.leak("L7")
 def test_no_text_of_an_answer_is_handed_on(name):
     response = ROWS[name][0]
     error = classify(read_reply(response), "write secret/x", write=True)
