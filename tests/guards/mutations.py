@@ -52,7 +52,7 @@ MUTATIONS = (
         "",
         "wire/test_wire.py::test_no_cookie_is_kept",
     ),
-    Mutation("L3", "refresher/host/log.py", "        logger.setLevel(logging.WARNING)\n", "", LOG),
+    Mutation("L3", "refresher/host/log.py", "[_Bridge(logging.WARNING)]", "[_Bridge(logging.DEBUG)]", LOG),
     Mutation(
         "L4",
         "refresher/http.py",
@@ -197,7 +197,7 @@ MUTATIONS = (
         "L24",
         "refresher/tls.py",
         "    made.minimum_version = ssl.TLSVersion.TLSv1_2\n",
-        "",
+        "    made.minimum_version = ssl.TLSVersion.TLSv1\n",
         "wire/test_tls.py::test_tls_before_1_2_gets_no_request",
     ),
     Mutation(
@@ -212,7 +212,7 @@ MUTATIONS = (
         "refresher/connector.py",
         "    if is_forbidden(ipaddress.ip_address(address[0])):\n        raise ForbiddenAddressError\n",
         "",
-        "wire/test_addresses.py::test_the_address_that_is_connected_to_is_the_one_that_was_judged",
+        "wire/test_addresses.py::test_a_name_that_leads_there_gets_none_either",
     ),
     Mutation(
         "L26",

@@ -196,7 +196,7 @@ def test_nothing_reaches_standard_error_verbatim(canaries: Canaries, end: str, t
     program.write_text(HEAD + textwrap.dedent(end))
     ran = subprocess.run(
         [sys.executable, str(program)],
-        env={"CANARY": canaries.plant("canary")},
+        env={"CANARY": canaries.plant("canary"), "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         check=False,

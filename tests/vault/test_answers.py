@@ -138,7 +138,7 @@ def test_no_text_of_an_answer_is_handed_on(name):
 
     assert str(error).startswith("write secret/x: ")
     assert "\n" not in str(error)
-    assert not {"CANARY", "raft.db", "leader"} & set(str(error).replace("/", " ").split())
+    assert not [word for word in ("CANARY", "raft.db", "leader:", "errors", "warnings") if word in str(error)]
 
 
 @pytest.mark.parametrize("name", ROWS)
