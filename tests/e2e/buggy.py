@@ -1,10 +1,12 @@
-"""`python buggy.py run ...`: refresher with a defect in job `bug` that takes its secrets along, and libraries that talk.
+"""`python buggy.py run ...`: refresher with a defect in job `bug` that takes its secrets along; libraries that talk.
 
 The exception's text, its arguments, a local and the note all show what the job was about to send.
 """
 
+import asyncio
 import logging
 import sys
+import threading
 from typing import Any
 
 from refresher import endpoint
@@ -20,6 +22,10 @@ async def ask(self: endpoint.Endpoint, job: Any, grant: Any, secrets: Any) -> An
     if job.name != "bug":
         return await whole(self, job, grant, secrets)
     texts = {name: secret.reveal() for name, secret in secrets.items()}
+    asyncio.get_running_loop().call_soon(int, str(texts))  # its error quotes it, and nobody catches it
+    thread = threading.Thread(target=int, args=[str(texts)])
+    thread.start()
+    thread.join()
     logging.getLogger("hvac").error("about to send %s %d", texts, "x")
     error = ValueError(f"it was {texts}", texts)
     error.add_note(str(texts))
