@@ -23,6 +23,13 @@ KERNEL = "host/test_process.py::test_the_kernel_agrees"
 TRAPS = "wire/test_wire.py::test_nothing_of_the_environment_steers_it"
 ALLOW = "config/test_allow.py::test_what_is_beyond_the_list_is_refused_and_named"
 
+ASKED = "        reply = await self._transport.handle_async_request(asked)\n"
+FOLLOWED = (
+    '        if there := reply.headers.get("location"):\n'
+    "            asked = httpx.Request(request.method, there, headers=headers, content=request.body)\n"
+    "            reply = await self._transport.handle_async_request(asked)\n"
+)
+
 MUTATIONS = (
     Mutation(
         "L1",
@@ -48,8 +55,8 @@ MUTATIONS = (
     Mutation(
         "L2",
         "refresher/http.py",
-        "cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=())),",
-        "",
+        "cookie_jar=aiohttp.DummyCookieJar()",
+        "cookie_jar=aiohttp.CookieJar(unsafe=True)",
         "wire/test_wire.py::test_no_cookie_is_kept",
     ),
     Mutation("L3", "refresher/host/log.py", "[_Bridge(logging.WARNING)]", "[_Bridge(logging.DEBUG)]", LOG),
@@ -133,22 +140,22 @@ MUTATIONS = (
     Mutation(
         "L15",
         "refresher/http.py",
-        "            trace_configs=[trace],\n            trust_env=False,",
-        "            trace_configs=[trace],\n            trust_env=True,",
+        "            timeout=aiohttp.ClientTimeout(),\n            trust_env=False,",
+        "            timeout=aiohttp.ClientTimeout(),\n            trust_env=True,",
         TRAPS,
     ),
     Mutation(
         "L17",
         "refresher/http.py",
-        "follow_redirects=False",
-        "follow_redirects=True",
+        ASKED,
+        ASKED + FOLLOWED,
         "wire/test_wire.py::test_no_redirect_is_followed",
     ),
     Mutation(
         "L18",
         "refresher/http.py",
-        "follow_redirects=False",
-        "follow_redirects=True",
+        ASKED,
+        ASKED + FOLLOWED,
         "vault/test_redirect.py::test_no_redirect_takes_the_token_along",
     ),
     Mutation(
