@@ -272,6 +272,20 @@ MUTATIONS = (
         "core/test_secret.py::test_what_would_take_it_along_is_refused_without_showing_it",
     ),
     Mutation(
+        "L30",
+        "refresher/control/server.py",
+        'if which == "control" and who.uid not in (0, os.geteuid()):',
+        'if which == "control" and who.uid < 0:',
+        "control/test_server.py::test_control_is_for_root_and_ourselves_whatever_the_mode_of_the_socket",
+    ),
+    Mutation(
+        "L30",
+        "refresher/web/server.py",
+        "request.host.lower() not in self._hosts",
+        "not request.host",
+        "web/test_page.py::test_another_name_for_this_machine_is_refused",
+    ),
+    Mutation(
         "L33",
         "packages/libraries.py",
         'locked = ("--require-hashes", ',
@@ -298,7 +312,6 @@ MUTATIONS = (
 ELSEWHERE = {
     "L16": "nothing of refresher knows .netrc; requests, which does, is never imported by it",
     "L23": "the sum of L14, L15, L16, L19, each taken away above",
-    "L30": "the page is given views, which hold no secret",
     "L31": "taking each line of the policy away is what its test does",
     "L32": "the search itself is tried on every dress",
 }
