@@ -140,7 +140,7 @@ class Job:
     `token_url` is whole (environment, base_url and vars are resolved), or empty where `shape.issuer` leads to it.
     `refreshes`: a refresh token in an answer is used between full grants. `single_use`: it is void once used, but for
     `leeway` from then on. `lifetime`: what to assume when the provider states none. `params`: extra form members,
-    repeats kept.
+    repeats kept. `hosts`: patterns of the hosts that an issuer's metadata may lead to; none: to any.
     """
 
     name: str
@@ -168,6 +168,7 @@ class Job:
     keep: tuple[str, ...] = ()
     adopt: bool = False
     moved_from: str = ""
+    hosts: tuple[str, ...] = ()
     destinations: tuple[Location, ...]
     state: Location
 

@@ -86,6 +86,7 @@ async def test_a_planted_outage_of_three_minutes_shows_as_such(tmp_path, get):
         assert 'class="gap"' in text
 
 
+@pytest.mark.leak("L30")
 async def test_what_it_is_asked_for_is_escaped(stage, get):
     _, text, _ = await get(f"{stage.url}/?q={EVIL}%22onfocus=alert(1)")
     assert EVIL not in text
@@ -123,6 +124,7 @@ async def test_every_answer_is_fenced_in(stage, get, path):
 
 
 @pytest.mark.parametrize("host", ["evil.example.com", "evil.example.com:9377", "127.0.0.1", "localhost:1", "[::1]"])
+@pytest.mark.leak("L30")
 async def test_another_name_for_this_machine_is_refused(stage, get, host):
     for path in ("/", "/metrics", "/events", "/healthz", "/nothing"):
         status, text, _ = await get(stage.url + path, Host=host)
@@ -137,6 +139,7 @@ async def test_a_loopback_name_is_taken(stage, get):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.leak("L30")
 async def test_nothing_can_be_done_here(stage, get, method):
     for path in ("/", "/jobs/crm", "/metrics", "/healthz", "/events"):
         assert (await get(stage.url + path, method=method))[0] == 405
@@ -171,6 +174,7 @@ async def test_a_vault_that_is_away_is_told(stage, get):
     assert 'refresher_vault_up{cluster="default"} 0.0' in (await get(f"{stage.url}/metrics"))[1]
 
 
+@pytest.mark.leak("L30")
 async def test_no_secret_is_on_it(tmp_path, get):
     jobs = [job("crm", client_id="acme-client"), HR]
     async with Stage(tmp_path, *jobs).serving(after=3 * HOUR) as stage:
