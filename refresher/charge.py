@@ -77,6 +77,7 @@ class Charge:
     watched: tuple[str, datetime] | None = None  # another's intent: its nonce, and since when it stands there
     leased_until: datetime | None = None  # until then another daemon may be spending the grant
     replay_until: datetime | None = None  # until then a refresh token that may be spent may be sent again all the same
+    vetoed_until: datetime | None = None  # until then a hook wants no rotation
     newest: Seen | None = None  # the newest state record that was seen, by an earlier process too
     went_back: bool = False  # the state record is an older one than that
     attempts: int = 0
@@ -220,6 +221,7 @@ class Charge:
             unknown=self.unknown,
             leased_until=self.leased_until,
             replay_until=self.replay_until,
+            vetoed_until=self.vetoed_until,
             record_ends=self.record.deletion_time if self.record is not None and self.job.irreplaceable else None,
         )
 
@@ -243,5 +245,7 @@ class Charge:
                 return "due" if self.holding is None else "retrying"
             case policy.Wait(reason="backoff"):
                 return "latched" if self.latch is not None else "retrying"
+            case policy.Wait(reason="vetoed"):
+                return "due"
             case policy.Wait():
                 return "fresh"

@@ -27,6 +27,7 @@ FACTS: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(
     "unknown",
     "leased_until",
     "replay_until",
+    "vetoed_until",
 )
 
 

@@ -19,6 +19,8 @@ EventName: TypeAlias = Literal[
     "foreign_change",
     "clock_skew",
     "program_output",
+    "hook_failed",
+    "vetoed",
     "reloaded",
     "reload_refused",
     "started",

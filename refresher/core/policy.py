@@ -171,8 +171,9 @@ def decide(facts: Facts) -> Verdict:
         return Wait(until=None, reason=need.reason)
     held_back = facts.trouble.retry_at if facts.trouble is not None else None
     at, reason = need.at, need.reason
-    if held_back is not None and held_back > at:
-        at, reason = held_back, "backoff"
+    for until, why in ((held_back, "backoff"), (facts.vetoed_until, "vetoed")):
+        if until is not None and until > at:
+            at, reason = until, why
     return Rotate(reason=need.reason) if facts.now >= at else Wait(until=at, reason=reason)
 
 
