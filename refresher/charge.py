@@ -12,6 +12,7 @@ from refresher.core.errors import AwaitedSecretError
 from refresher.core.job import Job, asked_for
 from refresher.core.model import Location, Token
 from refresher.core.outcome import Outcome
+from refresher.core.perishable import Life, Perishable
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
 from refresher.core.remembered import Attempted, Remembered, Seen
@@ -62,6 +63,8 @@ class Charge:
     hint: datetime | None = None  # when the provider said to come back for the next token
     scheduled: datetime | None = None  # the first time on the job's calendar after its token was issued
     seen: str = ""  # keyed fingerprint of the access token that readers hold
+    refresh_life: Life | None = None  # from when until when the refresh token lives, where the provider says so
+    perishables: tuple[Perishable, ...] = ()  # what stands behind the job and comes to an end, as it was last seen
     refused: str = ""  # keyed fingerprint of a refresh token that was refused: never sent again
     unwritten: Token | None = None
     tried: Tried = ""  # what came of trying `unwritten`, where the job has that done
@@ -125,7 +128,7 @@ class Charge:
         """Take over what the ledger kept, and return the charge."""
         self.attempted, self.latch, self.trouble = kept.attempted, kept.latch, kept.trouble
         self.refused, self.fetched_at, self.unchanged = kept.refused, kept.fetched_at, kept.unchanged
-        self.newest, self.told = kept.seen, kept.told
+        self.newest, self.told, self.refresh_life = kept.seen, kept.told, kept.refresh_life
         return self
 
     @property
@@ -141,6 +144,7 @@ class Charge:
             unchanged=self.unchanged,
             seen=self.newest,
             told=self.told,
+            refresh_life=self.refresh_life,
             places=tuple(map(str, (*self.job.destinations, *((self.job.state,) if self.job.irreplaceable else ())))),
         )
 
@@ -151,10 +155,7 @@ class Charge:
         self.journalled, self.unknown, self.leased_until = journalled, False, None
 
     def now(self, clock: Clock) -> datetime:
-        """Return the time to decide by: the wall clock's, but it does not go back between one grant and the next.
-
-        A wall clock that is set back makes no token live longer, and no wait.
-        """
+        """Return the time to decide by: the wall clock's, but it never goes back between one grant and the next."""
         wall, ticks = clock.now(), clock.monotonic()
         if self.reckoned is not None:
             then, at = self.reckoned
@@ -241,11 +242,9 @@ class Charge:
                 return "unmanaged"
             case policy.Halt():
                 return "latched"
-            case policy.Rotate():
+            case policy.Rotate() | policy.Wait(reason="vetoed"):
                 return "due" if self.holding is None else "retrying"
             case policy.Wait(reason="backoff"):
                 return "latched" if self.latch is not None else "retrying"
-            case policy.Wait(reason="vetoed"):
-                return "due"
             case policy.Wait():
                 return "fresh"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from refresher.charge import Charge, Identity
-from refresher.core import backoff, outcome, policy
+from refresher.core import backoff, outcome, policy, published
 from refresher.core.errors import (
     AwaitedSecretError,
     StoreAmbiguousError,
@@ -15,7 +15,7 @@ from refresher.core.errors import (
 )
 from refresher.core.events import Event, Field
 from refresher.core.job import GrantName
-from refresher.core.model import Rejected
+from refresher.core.model import Rejected, Token
 from refresher.core.outcome import Outcome, OutcomeName
 from refresher.exchange import Asked, ClientSecret
 from refresher.ports import Clock, Sink
@@ -53,6 +53,20 @@ class Endings:
             self.tell((outcome.unmanaged(charge.job),))
         error = charge.holding.error if charge.holding is not None else reason
         return self.end(charge, walk, "halted", reason, error=error)
+
+    def rotated(self, charge: Charge, walk: Walk, token: Token) -> Outcome:
+        """End with `token` at every path of the job: no trouble is left."""
+        before, charge.latch, charge.trouble = charge.latch or charge.trouble, None, None
+        ended = self.end(charge, walk, "rotated", walk.reason or "unwritten")
+        details = self.details(charge, walk) | {"version": charge.versions[0], "fingerprint": charge.seen}
+        if (expires_at := published.expiry(token, charge.job)) is not None:
+            details["lifetime_s"] = round((expires_at - token.issued_at.replace(microsecond=0)).total_seconds())
+        if walk.unkept:
+            details["unkept"] = walk.unkept
+        if charge.tried:
+            details["verified"] = charge.tried == "taken"
+        self.tell(outcome.tell_rotated(ended, before, details))
+        return ended
 
     def rejected(self, charge: Charge, walk: Walk, asked: Asked, rejected: Rejected) -> Outcome:
         before = charge.latch or charge.trouble

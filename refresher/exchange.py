@@ -11,6 +11,7 @@ from refresher.core.errors import AwaitedSecretError, StoreRefusedError, Transpo
 from refresher.core.fingerprint import fingerprint
 from refresher.core.job import GrantName, Job, asked_for
 from refresher.core.model import Granted, Reference, Rejected
+from refresher.core.perishable import refresh_token_life
 from refresher.core.policy import Trouble
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
@@ -103,6 +104,8 @@ class Exchange:
                 break
             if refresh_token is not None and backoff.spends_itself(grant, verdict):
                 charge.refused = fingerprint(self._key, refresh_token)
+        if isinstance(verdict, Granted):
+            charge.refresh_life = refresh_token_life(verdict.token, charge.refresh_life)
         why = "" if isinstance(verdict, Granted) else _why(job, grant, verdict, secrets.get("client_secret"))
         credential = self._credential(charge, secrets)
         lost = isinstance(verdict, Rejected) and verdict.lost and (grant == "refresh_token" or job.revokes_previous)

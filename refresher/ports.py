@@ -47,7 +47,6 @@ class Programs(Protocol):
         `secrets` are those of `job.references()`. Raises TransportError when it printed nothing that counts.
         """
 
-
     async def call(self, program: Program, told: Mapping[str, object], given: Mapping[str, Secret], **of: str) -> None:
         """Run a hook's program, with `told` and `given` on its standard input. Raises TransportError."""
 

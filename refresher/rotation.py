@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from refresher.charge import Charge, Identity
-from refresher.core import outcome, policy, published
+from refresher.core import policy, published
 from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError, UnreadableReferenceError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Rejected, Token
@@ -22,6 +22,7 @@ from refresher.deletions import Deletions
 from refresher.endings import Endings, Walk
 from refresher.endpoint import Endpoint
 from refresher.exchange import Asked, Exchange
+from refresher.gate import Gate
 from refresher.keeping import Keeping
 from refresher.look import Look
 from refresher.moving import Moving
@@ -46,6 +47,7 @@ class Rotation:
         identity: Identity,
         calendar: Calendar | None = None,
         journal: Journal | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._keeping = keeping = Keeping(stores=stores, journal=journal, clock=clock, sink=sink, identity=identity)
         self._exchange = Exchange(
@@ -67,6 +69,7 @@ class Rotation:
         self._stores = stores
         self._clock = clock
         self._identity = identity
+        self._gate = gate
 
     async def rotate(self, charge: Charge, *, force: bool = False) -> Outcome:
         """Walk `charge` once and return how it ended; an exception is a bug of ours."""
@@ -114,6 +117,16 @@ class Rotation:
         """End as the walk before did where nothing that lives was left to write: readers are served as they were."""
         return await self._saved(charge, walk) or charge.last or self._endings.end(charge, walk, "fresh", "saved")
 
+    async def _ask(self, charge: Charge, *, force: bool) -> policy.Verdict:
+        """Decide, and decide again once the hooks were asked whether a rotation may begin."""
+        if force:
+            charge.vetoed_until = None
+        verdict = self._decide(charge, force=force)
+        if self._gate is None or not isinstance(verdict, policy.Rotate):
+            return verdict
+        await self._gate.ask(charge, verdict.reason)
+        return self._decide(charge, force=force)
+
     def _decide(self, charge: Charge, *, force: bool = False) -> policy.Verdict:
         return policy.decide(charge.facts(charge.now(self._clock), self._identity.holder, force=force))
 
@@ -122,8 +135,9 @@ class Rotation:
             await self._moving.look_at(charge)
         if (saved := await self._saved(charge, walk)) is not None:
             return saved
-        await self._unlatch(charge)
-        verdict = self._decide(charge, force=force)
+        if charge.latch is not None:
+            await self._exchange.open_latch(charge, charge.latch)
+        verdict = await self._ask(charge, force=force)
         if not isinstance(verdict, policy.Rotate):
             return self._endings.unrotated(charge, walk, verdict)
         walk.reason = "config_changed" if charge.changed else verdict.reason
@@ -148,11 +162,6 @@ class Rotation:
         await self._keeping.note(charge)
         await self._keep(charge, walk)
         return await self._write(charge, walk, asked.verdict.token)
-
-    async def _unlatch(self, charge: Charge) -> None:
-        """Open the latch when the credential, or what it is used for, is another than the one that was refused."""
-        if charge.latch is not None:
-            await self._exchange.open_latch(charge, charge.latch)
 
     async def _saved(self, charge: Charge, walk: Walk) -> Outcome | None:
         """Keep and write what an earlier walk could not; None when nothing that lives is in hand."""
@@ -222,17 +231,7 @@ class Rotation:
         charge.fetched_at, charge.unwritten, charge.warned = token.issued_at, None, ""
         charge.hint = None if token.refresh_in is None else token.issued_at + timedelta(seconds=token.refresh_in)
         self._look.note_calendar(charge)
-        before, charge.latch, charge.trouble = charge.latch or charge.trouble, None, None
-        ended = self._endings.end(charge, walk, "rotated", walk.reason or "unwritten")
-        details = self._endings.details(charge, walk) | {"version": charge.versions[0], "fingerprint": seen}
-        if (expires_at := published.expiry(token, charge.job)) is not None:
-            details["lifetime_s"] = round((expires_at - token.issued_at.replace(microsecond=0)).total_seconds())
-        if walk.unkept:
-            details["unkept"] = walk.unkept
-        if charge.tried:
-            details["verified"] = charge.tried == "taken"
-        self._endings.tell(outcome.tell_rotated(ended, before, details))
-        return ended
+        return self._endings.rotated(charge, walk, token)
 
     async def _overtaken(self, charge: Charge, walk: Walk, token: Token, index: int) -> Outcome | None:
         """Somebody wrote in between. A stranger: honoured. Ours and newer: done. Else None: write again."""

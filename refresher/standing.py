@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from refresher.charge import Charge
 from refresher.core import due, policy
+from refresher.core.perishable import is_soon
 from refresher.core.published import stamp
 
 
@@ -27,6 +28,10 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
         "failures": 0 if failed is None else failed.count,
         "last": None if last is None else {"at": _stamp(last.at), "outcome": last.outcome, "error": last.error},
         "destinations": [{"path": str(place), "version": version} for place, version in charge.places],
+        "secrets": [
+            {"secret": one.what, "expires_at": _stamp(one.ends_at), "expiring": is_soon(one, now)}
+            for one in charge.perishables
+        ],
     }
 
 

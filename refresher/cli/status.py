@@ -37,6 +37,7 @@ async def look(settings: Settings) -> tuple[list[Charge], datetime, str]:
     async with daemon.build(settings, looks=True) as parts:
         roster = parts.roster()
         await roster.inspect()
+        await parts.look_behind(roster)
         return list(roster.charges.values()), parts.clock.now(), parts.identity.holder
 
 
@@ -73,5 +74,9 @@ def _table(rows: list[tuple[dict[str, object], Charge]], now: datetime) -> None:
         )
     console = Console(highlight=False)
     console.print(table)
+    for row, _ in rows:
+        for one in row["secrets"] if isinstance(row["secrets"], list) else ():
+            if one["expiring"]:
+                console.print(f"{row['job']}: {one['secret']} ends at {one['expires_at']}", style="yellow")
     bad = sum(row["state"] != "fresh" for row, _ in rows)
     console.print(f"{len(rows)} jobs, all fresh" if not bad else f"{len(rows)} jobs, {bad} not fresh", style="bold")

@@ -7,7 +7,7 @@ Rules of this module, beside those of words.py:
 import re
 from contextlib import suppress
 from datetime import date, datetime
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from refresher.config import addresses, members, references
 from refresher.config.words import BadValueError, hint, segment
@@ -61,7 +61,7 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(segment(item) for item in value))
 
 
-def events(value: object) -> tuple[str, ...]:
+def events(value: object) -> tuple[EventName | Literal["before"], ...]:
     """Return names of events, none twice."""
     if not isinstance(value, list) or not value:
         raise BadValueError('must be a list of events, e.g. ["rotated"]')

@@ -60,7 +60,7 @@ def _hook(main: Reading[File], name: str, table: HookTable, findings: Findings) 
     return Hook(
         name=name,
         moment="before" if before else "after",
-        events=frozenset(() if before else table.on or ()),
+        events=frozenset(event for event in table.on or () if event != BEFORE),
         level=table.level,
         program=_program(table, before=before),
         url=table.url or "",

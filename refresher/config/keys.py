@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from pydantic.config import JsonDict
 
 from refresher.config import addresses, cron, hook_words, members, references, words
+from refresher.core.events import EventName
 from refresher.core.job import Margin
 from refresher.core.model import Reference
 
@@ -33,6 +34,10 @@ def _texts(pattern: str) -> Any:  # noqa: ANN401  # a type made at run time, for
 
 def _of(kind: type[list[Any] | dict[str, Any]], pattern: str) -> Any:  # noqa: ANN401  # as above
     return GenericAlias(kind, (str, _texts(pattern)) if kind is dict else (_texts(pattern),))
+
+
+def _one_of(known: tuple[str, ...]) -> Any:  # noqa: ANN401  # as above
+    return GenericAlias(list, (Literal[known],))
 
 
 def choice(*known: str) -> Any:  # noqa: ANN401  # a validator made of the words
@@ -175,8 +180,8 @@ Names: TypeAlias = Annotated[
     tuple[str, ...], PlainValidator(hook_words.names, json_schema_input_type=list[str]), Kind("list of names")
 ]
 Events: TypeAlias = Annotated[
-    tuple[str, ...],
-    PlainValidator(hook_words.events, json_schema_input_type=list[Literal[tuple(hook_words.EVENTS)]]),
+    tuple[EventName | Literal["before"], ...],
+    PlainValidator(hook_words.events, json_schema_input_type=_one_of(hook_words.EVENTS)),
     Kind("list of events"),
 ]
 Unit: TypeAlias = Annotated[

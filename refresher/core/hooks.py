@@ -75,7 +75,7 @@ def question(job: Job, reason: str, *, ident: str, instance: str, at: datetime) 
     return _envelope("before", job.name, line, ident=ident, instance=instance, at=at)
 
 
-def _envelope(
+def _envelope(  # noqa: PLR0913  # its members
     name: str, job: str, data: Mapping[str, object], *, ident: str, instance: str, at: datetime
 ) -> dict[str, object]:
     return {

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from refresher.core.facts import TroubleKind
+from refresher.core.perishable import Perishable
 from refresher.core.remembered import Attempted
 
 Need: TypeAlias = Literal["", "dead", "latched", "unmanaged", "expiring"]
@@ -24,6 +25,7 @@ class JobView:
     `failures` are those in a row, `kind` and `error` (a code) the last of them, `since` when they began.
     `due_since`: since when a rotation is due that has not come about. `promised` is the life
     that readers may count on. `places` are its Vault paths, as text, with the version that stands at each.
+    `secrets` are what stands behind it and comes to an end.
     """
 
     name: str
@@ -42,6 +44,7 @@ class JobView:
     due_since: datetime | None
     last: Attempted | None
     places: tuple[tuple[str, int | None], ...]
+    secrets: tuple[Perishable, ...] = ()
 
     def left(self, now: datetime) -> timedelta | None:
         """Return the life that is left; None: none is known, or it has no end."""

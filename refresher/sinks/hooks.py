@@ -1,8 +1,8 @@
 """Hooks: programs, webhooks and reloads that are told of events.
 
 Rules of this module:
-- `tell` never waits: an event goes into the queue of each hook that wants it. A full queue loses its oldest event, which
-  is told once and counted.
+- `tell` never waits: an event goes into the queue of each hook that wants it. A full queue loses its oldest event,
+  which is told once and counted.
 - Each hook is served by a task of its own, one event at a time and in order: one that hangs or fails delays no other,
   and no rotation. Of programs at most PROGRAMS run at once.
 - A webhook is tried again, with the same id; whoever gets it twice knows it by that. A program is run once.

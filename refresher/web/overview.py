@@ -11,6 +11,7 @@ from typing import Final
 from refresher.charge import Charge
 from refresher.core import policy
 from refresher.core.job import Job
+from refresher.core.perishable import Perishable
 from refresher.core.timeline import Attempt, Span, Timeline, timeline
 from refresher.core.view import JobView
 from refresher.heartbeat import Heartbeat
@@ -48,8 +49,11 @@ class Overview:
         charge = self.roster.charges.get(name)
         return None if charge is None else charge.job
 
-    def clusters(self, left: Mapping[str, timedelta | None]) -> list[ClusterView]:
-        """Return how each cluster that a job writes to stands; `left` is the life that our token has there."""
+    def clusters(self, left: Mapping[str, timedelta | None], logins: Mapping[str, Perishable]) -> list[ClusterView]:
+        """Return how each cluster that a job writes to stands; `left` is the life that our token has there.
+
+        `logins`: what we log in with.
+        """
         now, reachable = self.clock.now(), dict[str, bool]()
         for charge in self.roster.charges.values():
             there = not self.roster.is_away(charge)
@@ -60,6 +64,7 @@ class Overview:
                 name=name or "default",
                 reachable=there,
                 token_expires_at=None if (life := left.get(name)) is None else now + life,
+                login=logins.get(name),
             )
             for name, there in sorted(reachable.items())
         ]
@@ -101,6 +106,7 @@ def view_of(charge: Charge, now: datetime, holder: str) -> JobView:
         due_since=None if due is None else min(due, now),
         last=charge.attempted,
         places=tuple((str(place), version) for place, version in charge.places),
+        secrets=charge.perishables,
     )
 
 

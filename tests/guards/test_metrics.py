@@ -48,6 +48,6 @@ def test_every_label_is_of_a_few_words_or_a_name():
     families = list(text_string_to_metric_families(metrics.text()))
     labels = {label for family in families for sample in family.samples for label in sample.labels}
     assert labels == {
-        "name", "state", "outcome", "error_class", "event", "level", "operation", "le", "cluster", "what", "version",
-        "python",
+        "name", "state", "outcome", "error_class", "event", "level", "operation", "le", "cluster", "what", "secret",
+        "version", "python",
     }  # fmt: skip
