@@ -34,6 +34,7 @@ OTHERS = {
     "unknown": True,
     "leased_until": NOW + 5 * MINUTE,
     "replay_until": NOW + 5 * MINUTE,
+    "vetoed_until": NOW + 50 * MINUTE,
 }
 NONE = {  # of any value: no fact
     "versions": (9,),
@@ -41,6 +42,8 @@ NONE = {  # of any value: no fact
     "reckoned": (NOW + MINUTE, 1.0),
     "seen": "x",
     "refused": "x",
+    "refresh_life": (NOW, NOW + MINUTE),
+    "perishables": (object(),),
     "unwritten": object(),
     "tried": "taken",
     "unkept": Secret("RT"),
