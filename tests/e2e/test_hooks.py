@@ -70,7 +70,7 @@ def test_hooks_that_hang_die_flood_or_are_missing_delay_no_rotation(site, hooks,
     hooks.add("well", "well", on=["rotated"], secrets={"key": site.secret("key", site.canaries.plant("hook key"))})
     site.add("crm", smartdocumentor, ttl=6)
     with site.daemon() as daemon:
-        lines = rotations(daemon, "crm", 4)
+        lines = rotations(daemon, "crm", 3)
         said = {line["hook"]: line["error"] for line in daemon.lines("hook_failed", level="warning")}
         assert daemon.stop(within=20) == 0
 
@@ -84,7 +84,7 @@ def test_hooks_that_hang_die_flood_or_are_missing_delay_no_rotation(site, hooks,
         "away": "transport",
     }
     told = [json.loads(line) for line in (site.folder / "told").read_text().splitlines()]
-    assert len(told) >= 3
+    assert len(told) >= 2
     event, named = told[0]
     assert (event["type"], event["subject"], event["data"]["version"]) == ("refresher.rotated", "crm", 1)
     assert named["REFRESHER_PATHS"] == f"{site.mount}/tokens/crm"

@@ -1,11 +1,13 @@
 """The dead man's switch is called while every job is well, and only then."""
 
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from refresher.core.model import HttpResponse, Reference
+from refresher.core.policy import Trouble
 from refresher.pulse import Pulse, is_well
 from refresher.sinks.posting import Posting
 from tests.fakes.http import answer
@@ -133,3 +135,23 @@ async def test_a_token_with_less_life_than_promised_is_not_well(left, well):
         charge.held = (None,)
         assert not is_well(charge, now, IDENTITY.holder)
         charge.held = (held,)
+
+
+@pytest.mark.parametrize("trouble", [{"kind": "permanent", "retry_at": None}, {"kind": "transient"}])
+async def test_a_job_in_trouble_is_not_well_however_long_its_token_lives(trouble):
+    house = House(job("a"))
+    async with house.serving():
+        await house.advance(MINUTE)
+        charge, now = house.roster.charges["a"], house.clock.now()
+        held = charge.held
+        assert is_well(charge, now, IDENTITY.holder)
+        words = {"error": "http_503", "count": 1, "since": now, "retry_at": now + HOUR} | trouble
+        charge.trouble = Trouble(**words)
+        charge.held = (None,)
+        assert not is_well(charge, now, IDENTITY.holder)
+        charge.held, due = held, held[0].expires_at - timedelta(minutes=11)
+        charge.trouble = replace(charge.trouble, retry_at=trouble.get("retry_at", due + MINUTE))
+        assert held[0].expires_at - due > timedelta(minutes=10), "more than was promised"
+        assert not is_well(charge, due, IDENTITY.holder)
+        charge.trouble = None
+        assert is_well(charge, due, IDENTITY.holder)
