@@ -9,6 +9,7 @@ from typing import Final
 
 import refresher
 from refresher import reload
+from refresher.control import wiring as control
 from refresher.core import errors
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.settings import Settings
@@ -97,7 +98,10 @@ class Daemon:
             drift = partial(self._watch.drift, parts.settings.drift_check)
             logins = [store.keep for store in parts.stores.values()]
             expiries = parts.expiries(roster)
-            page = wiring.rounds(parts, roster, self._watch, self._heart, expiries.logins)
+            served = (
+                *control.rounds(parts, roster),
+                *wiring.rounds(parts, roster, self._watch, self._heart, expiries.logins),
+            )
             pulse = Pulse(roster, house=parts, standstill=self._heart.standstill)
             rounds: tuple[Round, ...] = (
                 self._watch.sweep,
@@ -106,7 +110,7 @@ class Daemon:
                 expiries.watch,
                 *logins,
                 partial(self._reloads, group),
-                *page,
+                *served,
             )
             self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]

@@ -93,7 +93,7 @@ class Expiries:
                 self.logins[name] = found
                 self._consider(f"login {name}", found, seen, cluster=name or "default")
         for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
-            charge.perishables = tuple(await behind(charge, self._references))
+            charge.perishables = tuple(await perishables_of(charge, self._references))
             for one in charge.perishables:
                 self._consider(f"job {charge.job.name} {one.what}", one, seen, job=charge.job.name)
             if count % HELPING == 0:
@@ -144,7 +144,7 @@ def _is_news(last: str, ends_at: datetime, span: timedelta) -> bool:
     return span < known or ends_at - before > min(span, AGAIN)
 
 
-async def behind(charge: Charge, references: References) -> list[Perishable]:
+async def perishables_of(charge: Charge, references: References) -> list[Perishable]:
     """Return what stands behind a job and comes to an end, as far as it can be read now."""
     job, found = charge.job, list[Perishable]()
     if job.client_secret_expires is not None:

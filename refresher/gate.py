@@ -19,6 +19,7 @@ from refresher.core.errors import RefresherError, TransportError
 from refresher.core.events import Event, Level
 from refresher.core.hooks import Hook
 from refresher.core.job import Job, Program
+from refresher.core.policy import Rotate, Verdict
 from refresher.ports import Clock, LocalSecrets, Programs, Sink
 
 AGAIN: Final = timedelta(minutes=1)  # after a no
@@ -85,3 +86,17 @@ class Gate:
         self._failing[hook.name] = self._clock.monotonic() + (REST if error == "deadline" else 0.0)
         fields = {"hook": hook.name, "error": error, "why": f"{why}; rotations go on"}
         self._sink.tell(Event(name="hook_failed", level=level, fields=fields))
+
+
+async def decided(gate: Gate | None, charge: Charge, decide: Callable[[], Verdict], *, force: bool) -> Verdict:
+    """Decide, and decide again once the hooks were asked whether a rotation may begin; by `force` they are asked anew.
+
+    A destination that lacks the token which others have is served without asking: nothing is rotated.
+    """
+    if force:
+        charge.vetoed_until = None
+    verdict = decide()
+    if gate is None or not isinstance(verdict, Rotate) or verdict.reason == "behind":
+        return verdict
+    await gate.ask(charge, verdict.reason)
+    return decide()

@@ -13,12 +13,13 @@ from refresher.core.model import Channel
 from refresher.core.settings import Cluster, Settings
 from refresher.discovery import Discovery
 from refresher.endpoint import Endpoint
-from refresher.expiries import Expiries, behind
+from refresher.expiries import Expiries, perishables_of
 from refresher.host import paths, process
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
 from refresher.host.kept import Kept
 from refresher.host.program import Programs
+from refresher.passes import Pass
 from refresher.ports import Http, Scheduler, Sink
 from refresher.roster import Roster
 from refresher.rotation import Rotation
@@ -102,9 +103,9 @@ class Parts:
         self._stack.push_async_callback(wire.aclose)
         return Skew(self.timing.wire(wire, vault=vault), clock=self.clock, sink=self.sink)
 
-    def roster(self, scheduler: Scheduler | None = None) -> Roster:
+    def roster(self, scheduler: Scheduler | None = None) -> Pass:
         """Return a roster of the jobs of the settings; without a scheduler it is good for one pass."""
-        return Roster(
+        return Pass(
             self.settings.jobs,
             rotation=self.rotation,
             stores=self.stores,
@@ -124,15 +125,11 @@ class Parts:
     async def look_behind(self, roster: Roster) -> None:
         """Look once at what stands behind the jobs, and tell of nothing."""
         for charge in roster.charges.values():
-            charge.perishables = tuple(await behind(charge, self.references))
-
-    def used_clusters(self) -> set[str]:
-        """Return the names of the clusters that a job writes to."""
-        return {place.cluster for job in self.settings.jobs.values() for place in job.destinations}
+            charge.perishables = tuple(await perishables_of(charge, self.references))
 
     async def login(self) -> None:
         """Log in to each cluster that a job uses. Raises StoreError: what the first of them answered."""
-        for name in sorted(self.used_clusters()):
+        for name in self.settings.written_clusters:
             await self.stores[name].login()
 
 

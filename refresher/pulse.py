@@ -21,6 +21,7 @@ from refresher.ports import Clock
 from refresher.roster import Roster
 from refresher.sinks import Fanout
 from refresher.sinks.posting import FailedError
+from refresher.standing import state_of
 
 HELPING: Final = 200
 NAME: Final = "heartbeat_url"
@@ -88,7 +89,7 @@ class Pulse:
 def is_well(charge: Charge, now: datetime, holder: str) -> bool:
     """Whether the job is fresh, or just due, and readers find a token with the life that they were promised."""
     held = charge.held
-    if held is None or None in held or charge.state(now, holder) not in ("fresh", "due"):
+    if held is None or None in held or state_of(charge, now, holder) not in ("fresh", "due"):
         return False
     for one in held:
         if one is not None and one.expires_at is not None:

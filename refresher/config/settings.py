@@ -95,6 +95,7 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
         hooks=hooks.build(main, findings),
         heartbeat_url=model.heartbeat_url or "",
         heartbeat_every=model.heartbeat_every,
+        textfile=model.metrics.textfile,
         warnings=tuple(str(each) for each in findings.warnings),
     )
 

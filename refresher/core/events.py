@@ -19,6 +19,7 @@ EventName: TypeAlias = Literal[
     "foreign_change",
     "clock_skew",
     "program_output",
+    "asked",
     "hook_failed",
     "vetoed",
     "reloaded",

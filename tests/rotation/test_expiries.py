@@ -11,7 +11,8 @@ from refresher.core.job import Signing
 from refresher.core.model import Channel, Reference
 from refresher.core.perishable import Perishable
 from refresher.core.remembered import read, written
-from refresher.expiries import Expiries, behind
+from refresher.expiries import Expiries, perishables_of
+from refresher.memory import recall, to_keep
 from tests.core.builders import a_job
 from tests.fakes.clock import START, VirtualClock
 from tests.keys import certificate_pem
@@ -159,29 +160,29 @@ async def test_certificates_tell_it_themselves(tmp_path):
         client_key=Signing(key=Reference(kind="env", target="KEY"), certificate=PEM),
     )
     charge = Charge(job=replace(plain, shape=shape))
-    found = await behind(charge, FakeReferences({str(PEM): pem}))
+    found = await perishables_of(charge, FakeReferences({str(PEM): pem}))
     assert [(one.what, one.issued_at, one.ends_at) for one in found] == [
         ("client_certificate", START, START + 90 * DAY),
         ("signing_certificate", START, START + 90 * DAY),
     ]
     (tmp_path / "client.pem").write_text("half of it")
-    assert await behind(charge, FakeReferences({})) == []
+    assert await perishables_of(charge, FakeReferences({})) == []
 
 
 async def test_a_refresh_token_that_is_stated_to_end_does_so_after_a_restart_too():
     stage = Stage(token(refresh_token="RT-1", refresh_expires_in=86400), job=refreshing())
     await stage.rotate()
-    (one,) = await behind(stage.charge, stage.references)
+    (one,) = await perishables_of(stage.charge, stage.references)
     assert (one.what, one.ends_at) == ("refresh_token", START + DAY)
-    kept = read(written(stage.charge.kept))
-    assert await behind(Charge(job=stage.charge.job).recall(kept), stage.references) == [one]
+    kept = read(written(to_keep(stage.charge)))
+    assert await perishables_of(recall(Charge(job=stage.charge.job), kept), stage.references) == [one]
 
 
 async def test_what_a_provider_says_without_sense_ends_nothing():
     for stated in (0, -5, "soon", None, True):
         stage = Stage(token(refresh_token="RT-1", refresh_expires_in=stated), job=refreshing())
         assert (await stage.rotate()).well
-        assert await behind(stage.charge, stage.references) == []
+        assert await perishables_of(stage.charge, stage.references) == []
 
 
 async def test_ten_thousand_secrets_are_looked_at_without_a_word():
