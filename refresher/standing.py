@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from refresher.charge import Charge
 from refresher.core import due, policy
+from refresher.core.perishable import is_soon
 from refresher.core.published import stamp
 
 
@@ -34,6 +35,10 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
             }
             for place, version in charge.places
         ],
+        "secrets": [
+            {"secret": one.what, "expires_at": _stamp(one.ends_at), "expiring": is_soon(one, now)}
+            for one in charge.perishables
+        ],
     }
 
 
@@ -52,7 +57,7 @@ def state_of(charge: Charge, now: datetime, holder: str) -> str:
     match policy.decide(charge.facts(now, holder)):
         case policy.Halt(reason=reason):
             return "latched" if reason == "latched" else "unmanaged"
-        case policy.Rotate():
+        case policy.Rotate() | policy.Wait(reason="vetoed"):
             return "due" if charge.holding is None and not charge.behind else "retrying"
         case policy.Wait(reason="paused"):
             return "paused"

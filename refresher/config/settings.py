@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from refresher.config import allow, chains, clusters, files, jobs, renames
+from refresher.config import allow, chains, clusters, files, hooks, jobs, renames
 from refresher.config.allow import Allow
 from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, Reading, dotted, read
@@ -87,7 +87,9 @@ def _settings(
         unread=frozenset(place[1] for place in main.bad if place[0] == "clusters" and len(place) > 1),
         instance=model.instance.name,
     )
-    outcomes = [jobs.build(draft, places) for draft in _drafts(main, included, findings)]
+    drafts = list(_drafts(main, included, findings))
+    outcomes = [jobs.build(draft, places) for draft in drafts]
+    hooks.check(drafts, main)
     places.clashes((each.draft, each.destinations) for each in outcomes)
     renames.check(outcomes)
     found = allow.held(chains.link(outcomes), outcomes, {str(file): lists for file, lists in allowed.items()})
@@ -107,6 +109,9 @@ def _settings(
         log=LogSettings(level=model.log.level, format=model.log.format),
         drift_check=model.drift_check,
         web_listen=model.web.listen,
+        hooks=hooks.build(main, findings),
+        heartbeat_url=model.heartbeat_url or "",
+        heartbeat_every=model.heartbeat_every,
         textfile=model.metrics.textfile,
         warnings=tuple(str(each) for each in findings.warnings),
     )

@@ -57,7 +57,8 @@ def page() -> str:
 
 
 def _title(name: str) -> str:
-    return "`[vault]` and `[clusters.NAME]`" if name == "vault" else f"`[{name}]`"
+    titles = {"vault": "`[vault]` and `[clusters.NAME]`", "hooks": "`[hooks.NAME]`"}
+    return titles.get(name, f"`[{name}]`")
 
 
 def _jobs() -> Iterator[str]:
