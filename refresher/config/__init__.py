@@ -10,15 +10,17 @@ from typing import Any
 from refresher.core.settings import Settings
 
 
-def load(path: Path) -> Settings:
+def load(path: Path, *, jobless: bool = False) -> Settings:
     """Return what the file `path` and the files it includes say; raise ConfigError with every mistake in them.
+
+    `jobless`: it may have no job, where a Vault to read from is all that is wanted.
 
     Reads no secret: references are checked as text. Of the environment only $VAULT_ADDR and $BAO_ADDR are read, and
     only where [vault] names no address.
     """
     from refresher.config import settings  # noqa: PLC0415  # see the rule above
 
-    return settings.load(path)
+    return settings.load(path, jobless=jobless)
 
 
 def json_schema() -> dict[str, Any]:

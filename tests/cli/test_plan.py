@@ -10,6 +10,7 @@ from refresher.core.forecast import warned
 from tests.config.conftest import VAULT, job, write
 from tests.core.test_forecast import HOUR, MINUTE, NOW, SECOND, a_forecast
 
+RECORDS = "refresher/data/refresher/default"
 PROVIDERS = "https://other.example.com/oauth/token"
 
 
@@ -35,7 +36,7 @@ def test_a_new_job_and_the_rights_that_it_needs_first(diff):
     assert lines == [
         "added     erp: is added, at secret/tokens/erp; a token is fetched at once",
         "rights    policy refresher: needs create, update, read on secret/data/tokens/erp: write it first",
-        "rights    policy refresher: needs create, update, read on refresher/data/refresher/default/erp: write it first",
+        f"rights    policy refresher: needs create, update, read on {RECORDS}/erp: write it first",
         "rights    policy refresher-read-erp: needs read on secret/data/tokens/erp: write it first",
     ]
 
