@@ -6,7 +6,8 @@
 #   make test-host    the tests that need root or Debian packages, which it installs
 #   make test-nightly the long ones
 #   make packages     the .deb and the .rpm, in dist/
-#   make check        ruff, mypy, import-linter
+#   make check        ruff, mypy, import-linter, the documentation's links
+#   make docs         the documentation as a site, in build/site
 #   make constraints  take the newest versions that pyproject.toml allows
 #   make clean        back to a fresh clone
 #
@@ -35,7 +36,7 @@ SHARED_OUT = -n 4 --dist loadfile --no-loadscope-reorder
 MODULES := tests/servers/node_modules/.package-lock.json
 HOST_LOG := $(VENV)/host-tests.log
 
-.PHONY: demo picture picture-of-page packages test test-fast test-host test-nightly check constraints clean
+.PHONY: demo docs picture picture-of-page packages test test-fast test-host test-nightly check constraints clean
 .DELETE_ON_ERROR:
 
 # No file but the virtual environment is left: so no byte code beside the sources.
@@ -78,6 +79,10 @@ check: $(VENV)/.test
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PY) -m docs.site
+
+docs: $(VENV)/.test
+	$(PY) -m docs.site
 
 $(PY):
 	@for python in $(PYTHON); do \
@@ -95,7 +100,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(PY)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(PY)
-	$(PIP_INSTALL) --editable '.[demo,package,test]'
+	$(PIP_INSTALL) --editable '.[demo,docs,package,test]'
 	@touch $@ $(VENV)/.demo
 
 # Node.js is the machine's or, without one, the wheel's: tests/servers/node.py finds it.
@@ -106,7 +111,7 @@ $(MODULES): tests/servers/package.json tests/servers/package-lock.json tests/ser
 constraints: | $(PY)
 	rm -rf $(VENV)/newest
 	$(PY) -m venv $(VENV)/newest
-	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[demo,package,test]'
+	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[demo,docs,package,test]'
 	echo "# The versions that were tested together: make constraints" >constraints.txt
 	$(VENV)/newest/bin/python -m pip freeze --exclude refresher >>constraints.txt
 	rm -rf $(VENV)/newest
