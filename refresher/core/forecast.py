@@ -18,10 +18,10 @@ from refresher.core.backoff import FIRST, LONGEST, URGENT_LEAST
 from refresher.core.job import Job
 from refresher.core.spans import span
 
-HOUR: Final = timedelta(hours=1)
 MINUTE: Final = timedelta(minutes=1)
 NONE: Final = timedelta()
-COLUMNS: Final = 24  # of a chart
+COLUMNS: Final = 24  # of a chart, at most
+STEPS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 360, 720, 1440, 10_080))
 CROWD: Final = 30  # rotations at one host within one minute: one each two seconds
 
 
@@ -77,8 +77,8 @@ def pace(job: Job, lifetime: timedelta | None, *, kept_alive: bool, calendar: ti
 
 
 def load(forecasts: Sequence[Forecast], now: datetime, horizon: timedelta) -> tuple[timedelta, tuple[int, ...]]:
-    """Return the width of a column, an hour or more, and how many rotations come due in each from `now` on."""
-    width = max(HOUR, horizon / COLUMNS)
+    """Return the width of a column (an hour, for a day), and how many rotations come due in each from `now` on."""
+    width = next((step for step in STEPS if horizon <= step * COLUMNS), horizon / COLUMNS)
     edges = [now + width * number for number in range(ceil(horizon / width) + 1)]
     sums = [sum(one.rotations(edge) for one in forecasts) for edge in edges[1:]]
     return width, tuple(after - before for before, after in zip([0, *sums], sums, strict=False))

@@ -117,9 +117,11 @@ def line(readings: Iterable[Reading]) -> str:
     if bad:
         more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         what = f"{len(bad)} of {len(found)}: {'; '.join(f'{one.name}: {one.why}' for one in bad[:NAMED])}{more}"
+    elif len(found) == 1:
+        what = f"{found[0].name}: {found[0].why}"
     else:
         least = f", {found[0].name} has least: {found[0].why}" if found else ""
-        what = f"{len(found)} token{'' if len(found) == 1 else 's'}{least}"
+        what = f"{len(found)} tokens{least}"
     figures = " ".join(map(_figure, sorted((one for one in found), key=lambda one: one.name)))
     return f"REFRESHER {state.upper()} - {what}" + (f" | {figures}" if figures else "")
 

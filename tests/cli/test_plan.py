@@ -128,7 +128,7 @@ def test_the_load_is_a_chart_and_the_least_budget_is_named():
     assert lines[0] == "rotations per 1h: 48 in 1d, 2 at most"
     assert lines[-2].endswith("└10:00       16:00       22:00       04:00")
     assert lines[-1] == "every job survives an outage of its provider, or of Vault, of 9m 50s (least: erp)"
-    assert next(iter(plan._load([a_forecast(at=None)], NOW, HOUR))) == "rotations per 1h: 0 in 1h, 0 at most"
+    assert next(iter(plan._load([a_forecast(at=None)], NOW, HOUR))) == "rotations per 5m: 0 in 1h, 0 at most"
 
 
 def test_a_warning_is_told_once_for_all_that_it_is_of():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refresher.core import forecast
-from refresher.core.forecast import CROWD, HOUR, Forecast, endured, load, pace, warned
+from refresher.core.forecast import CROWD, Forecast, endured, load, pace, warned
 from refresher.core.job import Margin, Times
 from refresher.standing import plan_of
 from tests.core.builders import NOW, a_job
@@ -18,6 +18,7 @@ from tests.rotation.stage import IDENTITY
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
@@ -83,9 +84,14 @@ def test_the_load_counts_each_rotation_once():
     width, counts = load([often, once, never], NOW, DAY)
     assert (width, counts) == (HOUR, (3, 3, 3, 3, 3, 4, *[3] * 18))
     assert sum(counts) == sum(one.rotations(NOW + DAY) for one in (often, once, never)) == 73
-    assert load([often], NOW, 30 * MINUTE) == (HOUR, (3,))
-    width, counts = load([often], NOW, 7 * DAY)
-    assert (width, len(counts), sum(counts)) == (7 * HOUR, 24, 504)
+    assert load([often], NOW, HOUR) == (5 * MINUTE, (1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0))
+    for horizon, step in ((7 * DAY, 12 * HOUR), (30 * SECOND, MINUTE), (400 * DAY, 400 * DAY / 24)):
+        width, counts = load([often], NOW, horizon)
+        assert (width, len(counts), sum(counts)) == (
+            step,
+            -(-horizon // step),
+            often.rotations(NOW + len(counts) * step),
+        )
 
 
 @pytest.mark.parametrize(

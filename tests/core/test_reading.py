@@ -77,7 +77,9 @@ def test_a_token_that_keeps_its_promise_is_well_and_a_dead_one_never(lifetime, s
 
 def test_one_line_says_the_state_the_matter_and_the_figures():
     well = judge(found(42 * MINUTE))
-    assert line([well]) == "REFRESHER OK - 1 token, crm has least: it lives 42m | 'crm'=2520s;590:;300:;0"
+    assert line([well]) == "REFRESHER OK - crm: it lives 42m | 'crm'=2520s;590:;300:;0"
+    other = judged("erp", "secret/tokens/erp", found(50 * MINUTE), Expected(), NOW)
+    assert line([other, well]).startswith("REFRESHER OK - 2 tokens, crm has least: it lives 42m | 'crm'=2520s;")
     assert line([]) == "REFRESHER UNKNOWN - 0 tokens"
     late = judged("erp", "secret/tokens/erp", found(8 * MINUTE), Expected(), NOW)
     dead = judged("crm.eu", "secret/tokens/eu", found(-5 * MINUTE), Expected(), NOW)

@@ -47,7 +47,7 @@ def put(site: Site, name: str, left: timedelta, lifetime: timedelta = timedelta(
 @pytest.mark.parametrize(
     ("minutes", "words", "code", "said"),
     [
-        (40, (), 0, "REFRESHER OK - 1 token, crm has least: it lives 39m"),
+        (40, (), 0, "REFRESHER OK - crm: it lives 39m"),
         (7, (), 1, "REFRESHER WARNING - 1 of 1: crm: it lives 6m"),
         (7, ("--reader-lag", "8m"), 2, "REFRESHER CRITICAL - 1 of 1: crm: it lives 6m"),
         (7, ("--warning", "5m"), 0, "REFRESHER OK"),
