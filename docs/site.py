@@ -101,7 +101,8 @@ def _nav(docs: Path) -> Iterator[Any]:
             inner = {name: _sorted(docs / folder / path) for path, name in INNER.items()}
             entries += [{name: _names(some, docs)} for name, some in (grouped | inner).items() if some]
             pages = list(by_name.values())
-        yield {title: [*entries, *_names(pages, docs)]}
+        if entries or pages:
+            yield {title: [*entries, *_names(pages, docs)]}
 
 
 def _sorted(folder: Path) -> list[Path]:
