@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -14,8 +14,8 @@ from refresher.cli._chart import chart
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
 from refresher.config.words import span
 from refresher.core import forecast
-from refresher.core.forecast import Forecast
 from refresher.core.settings import Settings
+from refresher.host.clock import SystemClock
 
 LATEST: Final = datetime.max.replace(tzinfo=UTC)
 NAMED: Final = 3  # jobs in one warning
@@ -53,24 +53,42 @@ def plan(
     from refresher.cli._process import set_up  # noqa: PLC0415  # a diff touches no secret
 
     set_up(settings, quiet=True)
-    from refresher.cli.status import look  # noqa: PLC0415  # as above
-    from refresher.scheduler.cron import CronCalendar  # noqa: PLC0415  # as above
-    from refresher.standing import plan_json, plan_of  # noqa: PLC0415  # as above
+    from refresher.cli.status import ask_daemon  # noqa: PLC0415  # as above
 
-    charges, now, holder = asyncio.run(look(settings))
-    calendar = CronCalendar()
-    plans = forecast.warned((plan_of(one, now, holder, calendar) for one in charges), now)
-    plans = tuple(sorted(plans, key=lambda one: (one.at or LATEST, one.job.name)))
+    plans = ask_daemon(lambda client: client.plan(settings, round(horizon.total_seconds())))
+    if plans is None:
+        plans = _looked(settings, horizon)
+    plans.sort(key=lambda one: (_moment(one["at"]) or LATEST, one["job"]))
     if as_json:
         for one in plans:
-            print(json.dumps(plan_json(one, now, horizon)))
+            print(json.dumps(one))
     else:
+        now = SystemClock().now()
         _table(plans, now, horizon)
         print("", *_load(plans, now, horizon), *_warnings(plans), sep="\n")
     return 0
 
 
-def _table(plans: Sequence[Forecast], now: datetime, horizon: timedelta) -> None:
+def _looked(settings: Settings, horizon: timedelta) -> list[dict[str, Any]]:
+    """Return the rows from what stands in Vault and the ledger."""
+    from refresher.cli.status import look  # noqa: PLC0415  # where no daemon was asked
+    from refresher.scheduler.cron import CronCalendar  # noqa: PLC0415  # as above
+    from refresher.standing import plan_of, plan_rows  # noqa: PLC0415  # as above
+
+    charges, now, holder = asyncio.run(look(settings))
+    calendar = CronCalendar()
+    return plan_rows((plan_of(one, now, holder, calendar) for one in charges), now, horizon)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _seconds(number: int | None) -> timedelta | None:
+    return None if number is None else timedelta(seconds=number)
+
+
+def _table(plans: list[dict[str, Any]], now: datetime, horizon: timedelta) -> None:
     from rich.console import Console  # noqa: PLC0415  # --json needs no tables
     from rich.table import Table  # noqa: PLC0415  # as above
 
@@ -78,37 +96,40 @@ def _table(plans: Sequence[Forecast], now: datetime, horizon: timedelta) -> None
     for name in ("job", "due", "in", "why", "lives", f"in {_words.span(horizon)}", "survives"):
         table.add_column(name, overflow="fold")
     for one in plans:
+        at = _moment(one["at"])
         table.add_row(
-            one.job.name,
-            _words.moment(one.at),
-            "-" if one.at is None else _words.span(max(one.at - now, timedelta())),
-            one.reason,
-            _words.span(one.lifetime),
-            str(one.rotations(now + horizon)),
-            _words.span(one.outage_budget),
+            one["job"],
+            _words.moment(at),
+            "-" if at is None else _words.span(max(at - now, timedelta())),
+            one["reason"],
+            _words.span(_seconds(one["lifetime_s"])),
+            str(one["rotations"]),
+            _words.span(_seconds(one["outage_budget_s"])),
         )
     Console(highlight=False).print(table)
 
 
-def _load(plans: Sequence[Forecast], now: datetime, horizon: timedelta) -> Iterator[str]:
+def _load(plans: Sequence[dict[str, Any]], now: datetime, horizon: timedelta) -> Iterator[str]:
     """Yield a chart of the load, and the two figures that an operator plans by."""
-    width, counts = forecast.load(plans, now, horizon)
+    turns = [(_moment(one["at"]), _seconds(one["every_s"])) for one in plans]
+    width, counts = forecast.load(turns, now, horizon)
     yield f"rotations per {_words.span(width)}: {sum(counts)} in {_words.span(horizon)}, {max(counts)} at most"
     moments = [now + width * number for number in range(len(counts))]
     form = "%H:%M" if horizon <= timedelta(days=1) else "%m-%d %H:%M"
     yield from chart(counts, [one.strftime(form) if n % EVERY == 0 else "" for n, one in enumerate(moments)])
-    budgets = [(one.outage_budget, one.job.name) for one in plans if one.outage_budget is not None]
+    budgets = [(one["outage_budget_s"], one["job"]) for one in plans if one["outage_budget_s"] is not None]
     if budgets:
         shortest, name = min(budgets)
-        yield f"every job survives an outage of its provider, or of Vault, of {_words.span(shortest)} (least: {name})"
+        least = _words.span(_seconds(shortest))
+        yield f"every job survives an outage of its provider, or of Vault, of {least} (least: {name})"
 
 
-def _warnings(plans: Sequence[Forecast]) -> Iterator[str]:
+def _warnings(plans: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yield each warning once, with the jobs that it is of."""
     said: dict[str, list[str]] = {}
     for one in plans:
-        for text in one.warnings.values():
-            said.setdefault(text, []).append(one.job.name)
+        for text in one["warnings"].values():
+            said.setdefault(text, []).append(one["job"])
     for text, names in said.items():
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         yield f"warning: {', '.join(names[:NAMED])}{more}: {text}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Final
+from typing import Final, TypeAlias
 
 from refresher.core import due
 from refresher.core.backoff import FIRST, LONGEST, URGENT_LEAST
@@ -22,6 +22,7 @@ MINUTE: Final = timedelta(minutes=1)
 NONE: Final = timedelta()
 COLUMNS: Final = 24  # of a chart, at most
 STEPS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 360, 720, 1440, 10_080))
+Turn: TypeAlias = tuple[datetime | None, timedelta | None]
 CROWD: Final = 30  # rotations at one host within one minute: one each two seconds
 
 
@@ -49,11 +50,12 @@ class Forecast:
             return None
         return endured(self.expires_at - self.at, self.job.reader_lag or NONE)
 
-    def rotations(self, until: datetime) -> int:
-        """Return how many come due before `until`."""
-        if self.at is None or until <= self.at:
-            return 0
-        return 1 if self.every is None else ceil((until - self.at) / self.every)
+
+def rotations(at: datetime | None, every: timedelta | None, until: datetime) -> int:
+    """Return how many come due before `until`, the first of them `at`."""
+    if at is None or until <= at:
+        return 0
+    return 1 if every is None else ceil((until - at) / every)
 
 
 def endured(lead: timedelta, lag: timedelta) -> timedelta:
@@ -76,11 +78,14 @@ def pace(job: Job, lifetime: timedelta | None, *, kept_alive: bool, calendar: ti
     return max(min(known), due.floor(lifetime)) if known else None
 
 
-def load(forecasts: Sequence[Forecast], now: datetime, horizon: timedelta) -> tuple[timedelta, tuple[int, ...]]:
-    """Return the width of a column (an hour, for a day), and how many rotations come due in each from `now` on."""
+def load(turns: Sequence[Turn], now: datetime, horizon: timedelta) -> tuple[timedelta, tuple[int, ...]]:
+    """Return the width of a column (an hour, for a day), and how many rotations come due in each from `now` on.
+
+    `turns`: for each job when it comes due next, and how often from then on.
+    """
     width = next((step for step in STEPS if horizon <= step * COLUMNS), horizon / COLUMNS)
     edges = [now + width * number for number in range(ceil(horizon / width) + 1)]
-    sums = [sum(one.rotations(edge) for one in forecasts) for edge in edges[1:]]
+    sums = [sum(rotations(at, every, edge) for at, every in turns) for edge in edges[1:]]
     return width, tuple(after - before for before, after in zip([0, *sums], sums, strict=False))
 
 

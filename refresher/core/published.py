@@ -16,6 +16,7 @@ from refresher.core.secret import Secret
 SPENDING: Final = "spending"
 AHEAD: Final = timedelta(seconds=30)  # clocks that differ by less are taken for the same
 MOST_DIGITS: Final = 18  # below 2**63
+MARK: Final = ("job", "managed_by")  # the members that say whose a path is
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -74,7 +75,7 @@ def held_in(secret: Found | Absent, job: Job, instance: str) -> Held | None:
     if isinstance(secret, Absent):
         return None
     issued_at, expires_at = times_in(secret)
-    ours = _marked(secret.data, job, instance)
+    ours = marked(secret.data, job, instance)
     if ours and not secret.data.get("access_token"):
         return None
     return Held(version=secret.version, issued_at=issued_at, expires_at=expires_at, ours=ours)
@@ -115,10 +116,11 @@ def owned(secret: Found | Absent, job: Job, instance: str) -> bool:
     by_metadata = any(
         all(secret.metadata.get(key) == value for key, value in marks.items()) for marks in _marks(job, instance)
     )
-    return by_metadata or _marked(secret.data, job, instance)
+    return by_metadata or marked(secret.data, job, instance)
 
 
-def _marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
+def marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
+    """Whether `data` says that this instance keeps it for `job`."""
     return any(all(data.get(key) == Secret(value) for key, value in marks.items()) for marks in _marks(job, instance))
 
 

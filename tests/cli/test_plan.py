@@ -6,7 +6,7 @@ import pytest
 
 from refresher.cli import plan
 from refresher.cli._chart import chart
-from refresher.core.forecast import warned
+from refresher.standing import plan_rows
 from tests.config.conftest import VAULT, job, write
 from tests.core.test_forecast import HOUR, MINUTE, NOW, SECOND, a_forecast
 
@@ -124,14 +124,17 @@ def test_a_chart_shows_all_there_is_and_the_most():
 def test_the_load_is_a_chart_and_the_least_budget_is_named():
     ends = {"expires_at": NOW + HOUR, "every": HOUR}
     plans = [a_forecast("crm", at=NOW + 40 * MINUTE, **ends), a_forecast("erp", at=NOW + 50 * MINUTE, **ends)]
-    lines = list(plan._load(plans, NOW, 24 * HOUR))
+    lines = list(plan._load(plan_rows(plans, NOW, 24 * HOUR), NOW, 24 * HOUR))
     assert lines[0] == "rotations per 1h: 48 in 1d, 2 at most"
     assert lines[-2].endswith("└10:00       16:00       22:00       04:00")
     assert lines[-1] == "every job survives an outage of its provider, or of Vault, of 9m 50s (least: erp)"
-    assert next(iter(plan._load([a_forecast(at=None)], NOW, HOUR))) == "rotations per 5m: 0 in 1h, 0 at most"
+    assert (
+        next(iter(plan._load(plan_rows([a_forecast(at=None)], NOW, HOUR), NOW, HOUR)))
+        == "rotations per 5m: 0 in 1h, 0 at most"
+    )
 
 
 def test_a_warning_is_told_once_for_all_that_it_is_of():
     short = [a_forecast(f"job-{number}", at=NOW, lifetime=3 * SECOND) for number in range(5)]
-    (line,) = plan._warnings(warned(short, NOW))
+    (line,) = plan._warnings(plan_rows(short, NOW, HOUR))
     assert line == "warning: job-0, job-1, job-2 and 2 more: its tokens live 3s: nothing is promised to readers"

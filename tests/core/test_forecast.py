@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refresher.core import forecast
-from refresher.core.forecast import CROWD, Forecast, endured, load, pace, warned
+from refresher.core.forecast import CROWD, Forecast, endured, load, pace, rotations, warned
 from refresher.core.job import Margin, Times
 from refresher.standing import plan_of
 from tests.core.builders import NOW, a_job
@@ -78,20 +78,15 @@ def test_the_pace_is_that_of_what_comes_round_first():
 
 
 def test_the_load_counts_each_rotation_once():
-    often = a_forecast(every=20 * MINUTE)
-    once = a_forecast("late", at=NOW + 5 * HOUR)
-    never = a_forecast("never", at=None)
+    often, once, never = (NOW, 20 * MINUTE), (NOW + 5 * HOUR, None), (None, HOUR)
     width, counts = load([often, once, never], NOW, DAY)
     assert (width, counts) == (HOUR, (3, 3, 3, 3, 3, 4, *[3] * 18))
-    assert sum(counts) == sum(one.rotations(NOW + DAY) for one in (often, once, never)) == 73
+    assert sum(counts) == sum(rotations(*one, NOW + DAY) for one in (often, once, never)) == 73
     assert load([often], NOW, HOUR) == (5 * MINUTE, (1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0))
     for horizon, step in ((7 * DAY, 12 * HOUR), (30 * SECOND, MINUTE), (400 * DAY, 400 * DAY / 24)):
         width, counts = load([often], NOW, horizon)
-        assert (width, len(counts), sum(counts)) == (
-            step,
-            -(-horizon // step),
-            often.rotations(NOW + len(counts) * step),
-        )
+        assert (width, len(counts)) == (step, -(-horizon // step))
+        assert sum(counts) == rotations(*often, NOW + len(counts) * step)
 
 
 @pytest.mark.parametrize(

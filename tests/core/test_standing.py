@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refresher.core.forecast import warned
+from refresher.core import forecast
 from refresher.core.job import Margin, Times
 from refresher.core.model import Location
 from refresher.scheduler.cron import CronCalendar
-from refresher.standing import plan_json, plan_of, status_of
+from refresher.standing import plan_of, plan_rows, status_of
 from tests.core.builders import NOW, PLACE
 from tests.fakes.http import answer, lost
 from tests.rotation.house import HOUR, SECOND, House, job
@@ -36,13 +36,15 @@ def status(stage: Stage) -> dict[str, object]:
 
 def plan(stage: Stage):
     now = stage.clock.now()
-    (made,) = warned([plan_of(stage.charge, now, IDENTITY.holder)], now)
-    shaped("plan", plan_json(made, now, DAY))
+    made = plan_of(stage.charge, now, IDENTITY.holder)
+    (row,) = plan_rows([made], now, DAY)
+    shaped("plan", row)
     return made
 
 
 def rotations(stage: Stage) -> int:
-    return plan(stage).rotations(stage.clock.now() + DAY)
+    made = plan(stage)
+    return forecast.rotations(made.at, made.every, stage.clock.now() + DAY)
 
 
 async def test_a_fresh_job():
@@ -60,7 +62,7 @@ async def test_a_fresh_job():
         "life_left_s": 3000,
         "promised_s": 600,
         "failures": 0,
-        "destinations": [{"path": "secret/tokens/crm", "version": 1}],
+        "destinations": [{"path": "secret/tokens/crm", "version": 1, "error": None}],
     }
 
 
@@ -92,7 +94,10 @@ async def test_a_job_that_nobody_could_look_at(fault):
         stage.store.away = True
     await stage.look()
     row = status(stage)
-    assert (row["state"], row["destinations"]) == ("unknown", [{"path": "secret/tokens/crm", "version": None}])
+    assert (row["state"], row["destinations"]) == (
+        "unknown",
+        [{"path": "secret/tokens/crm", "version": None, "error": None}],
+    )
     made = plan(stage)
     assert (made.at, made.reason, rotations(stage)) == (None, {"denied": "denied", "away": "transport"}[fault], 0)
 
@@ -175,11 +180,11 @@ def test_a_forecast_equals_the_deed(lifetime, margin, elapsed):
             assert house.asked("crm") == 1
             await house.clock.advance(timedelta(microseconds=20))
             assert house.asked("crm") == 2
-            assert status(other)["renew_at"] == plan_json(made, due, DAY)["at"]
+            assert status(other)["renew_at"] == plan_rows([made], due, DAY)[0]["at"]
             return made
 
     made = asyncio.run(story())
-    assert 2 <= made.rotations(made.at + timedelta(seconds=lifetime * 2)) <= 5
+    assert 2 <= forecast.rotations(made.at, made.every, made.at + timedelta(seconds=lifetime * 2)) <= 5
     assert timedelta() <= made.outage_budget <= timedelta(seconds=lifetime / 2)
 
 
@@ -188,7 +193,8 @@ async def test_the_forecast_of_a_day_counts_what_a_day_brings():
     async with house.serving(sweeps=False):
         await house.clock.advance(SECOND)
         now, charges = house.clock.now(), house.roster.charges
-        planned = {name: plan_of(one, now, IDENTITY.holder).rotations(now + DAY) for name, one in charges.items()}
+        plans = {name: plan_of(one, now, IDENTITY.holder) for name, one in charges.items()}
+        planned = {name: forecast.rotations(one.at, one.every, now + DAY) for name, one in plans.items()}
         await house.clock.advance(DAY)
         made = {name: house.asked(name) - 1 for name in house.jobs}
     assert all(abs(planned[name] - made[name]) <= 1 for name in made), (planned, made)
