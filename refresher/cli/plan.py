@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from refresher.cli import _words
+from refresher.cli import _table, _words
 from refresher.cli._chart import chart
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
 from refresher.config.words import span
@@ -64,8 +64,9 @@ def plan(
             print(json.dumps(one))
     else:
         now = SystemClock().now()
-        _table(plans, now, horizon)
-        print("", *_load(plans, now, horizon), *_warnings(plans), sep="\n")
+        headings = ("job", "due", "in", "why", "lives", f"in {_words.span(horizon)}", "survives")
+        table = _table.lines(headings, [_cells(one, now) for one in plans], gives="job")
+        print(*table, "", *_load(plans, now, horizon), *_warnings(plans), sep="\n")
     return 0
 
 
@@ -88,25 +89,17 @@ def _seconds(number: int | None) -> timedelta | None:
     return None if number is None else timedelta(seconds=number)
 
 
-def _table(plans: list[dict[str, Any]], now: datetime, horizon: timedelta) -> None:
-    from rich.console import Console  # noqa: PLC0415  # --json needs no tables
-    from rich.table import Table  # noqa: PLC0415  # as above
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("job", "due", "in", "why", "lives", f"in {_words.span(horizon)}", "survives"):
-        table.add_column(name, overflow="fold")
-    for one in plans:
-        at = _moment(one["at"])
-        table.add_row(
-            one["job"],
-            _words.moment(at),
-            "-" if at is None else _words.span(max(at - now, timedelta())),
-            one["reason"],
-            _words.span(_seconds(one["lifetime_s"])),
-            str(one["rotations"]),
-            _words.span(_seconds(one["outage_budget_s"])),
-        )
-    Console(highlight=False).print(table)
+def _cells(one: dict[str, Any], now: datetime) -> tuple[str, ...]:
+    at = _moment(one["at"])
+    return (
+        one["job"],
+        _words.moment(at),
+        "-" if at is None else _words.span(max(at - now, timedelta())),
+        one["reason"],
+        _words.span(_seconds(one["lifetime_s"])),
+        str(one["rotations"]),
+        _words.span(_seconds(one["outage_budget_s"])),
+    )
 
 
 def _load(plans: Sequence[dict[str, Any]], now: datetime, horizon: timedelta) -> Iterator[str]:
