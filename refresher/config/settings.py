@@ -18,7 +18,7 @@ from refresher.core.settings import Limits, LogSettings, Settings
 AnyReading: TypeAlias = Reading[File] | Reading[Included]
 
 
-def load(path: Path) -> Settings:
+def load(path: Path, *, jobless: bool = False) -> Settings:
     """Return what the file `path` and the files it includes say; raise ConfigError with every mistake in them."""
     findings = Findings()
     raw = files.table(path, findings)
@@ -34,6 +34,8 @@ def load(path: Path) -> Settings:
             order += _tables(str(file), more)
             included.append(read(Included, more, str(file), findings))
     settings = _settings(main, included, findings, path, files_of)
+    if not jobless:
+        _some_job(main, included, findings)
     if findings.mistakes:
         raise ConfigError(_sorted(findings.mistakes, order))
     return replace(settings, includes=counts)
@@ -94,8 +96,6 @@ def _settings(
     renames.check(outcomes)
     found = allow.held(chains.link(outcomes), outcomes, {str(file): lists for file, lists in allowed.items()})
     places.shared_mounts(found.values(), findings, main.file)
-    if not outcomes and not any(place[0] == "jobs" for place in main.bad):
-        findings.wrong(main.file, "jobs", "", "there is no job: write at least one table [jobs.NAME]")
     limits = model.limits
     if limits.per_host > limits.total and "per_host" in limits.said():
         findings.wrong(main.file, "limits", "per_host", f"is more than total ({limits.total})")
@@ -115,6 +115,12 @@ def _settings(
         textfile=model.metrics.textfile,
         warnings=tuple(str(each) for each in findings.warnings),
     )
+
+
+def _some_job(main: Reading[File], included: list[Reading[Included]], findings: Findings) -> None:
+    readings: Iterable[AnyReading] = (main, *included)
+    if not any(one.model.jobs for one in readings) and not any(place[0] == "jobs" for place in main.bad):
+        findings.wrong(main.file, "jobs", "", "there is no job: write at least one table [jobs.NAME]")
 
 
 def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings: Findings) -> Iterator[Draft]:

@@ -142,6 +142,7 @@ class Job:
     `leeway` from then on. `lifetime`: what to assume when the provider states none. `params`: extra form members,
     repeats kept. `hosts`: patterns of the hosts that an issuer's metadata may lead to; none: to any.
     `client_secret_expires`: the day on which its secret ends, in UTC. `hooks`: names; None: all.
+    `reader_lag`: how long readers may go on with the token before.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Job:
     require_scope: tuple[str, ...] = ()
     params: tuple[tuple[str, str], ...] = ()
     renew_before: Margin | None = None
+    reader_lag: timedelta | None = None
     lifetime: timedelta | None = None
     refreshes: bool = False
     single_use: bool = True
