@@ -5,6 +5,7 @@ Rules of this module:
 - A job waits while all clusters of an outage are among its own.
 - Vault is back when it has served a job, which goes first: a proof is also answered by a standby that lost its leader.
 - A Vault that answers and fails again within a minute is one outage: told once, and asked less and less often.
+- A quota that tells when it ends is waited for: whatever is asked before that is refused, and may count as well.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ Clusters: TypeAlias = frozenset[str]
 class _Outage:
     """`error` is the last code; `over` the monotonic time of its end, None while it lasts.
 
-    `first` is the job that goes first, `served` whether Vault served it.
+    `first` is the job that goes first, `served` whether Vault served it. Before `until` (monotonic) Vault is not asked.
     """
 
     error: str
@@ -42,6 +43,7 @@ class _Outage:
     tries: int = 0
     alerted: bool = False
     over: float | None = None
+    until: float = 0.0
 
 
 class Outages:
@@ -79,10 +81,11 @@ class Outages:
         outage = self._of(job)
         return None if outage is None else outage.error
 
-    def begin(self, job: Job, error: str, group: asyncio.TaskGroup) -> None:
-        """Note that a cluster of `job` is away, and have a probe wait for it in `group`."""
+    def begin(self, job: Job, error: str, retry_after: float | None, group: asyncio.TaskGroup) -> None:
+        """Note that a cluster of `job` is away, and have a probe wait for it in `group`. `retry_after`: seconds."""
         if (lasting := self._of(job)) is not None:
             lasting.jobs.add(job.name)
+            self._wait(lasting, error, retry_after)
             return
         places, now = _places(job), self._clock.monotonic()
         away = frozenset(places)
@@ -92,6 +95,7 @@ class Outages:
         else:
             outage = _Outage(error=error, since=self._clock.now(), began=now, jobs={job.name}, met_by=job.name)
             self._outages[away] = outage
+        self._wait(outage, error, retry_after)
         probe = group.create_task(self._probe(away, outage, places, again=again))
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
@@ -108,6 +112,11 @@ class Outages:
         for probe in self._probes:
             probe.cancel()
 
+    def _wait(self, outage: _Outage, error: str, retry_after: float | None) -> None:
+        """Wait for a quota's end. Others guess: what a proxy says of a Vault that is down is no more than a backoff."""
+        if error == "quota" and retry_after is not None:
+            outage.until = self._clock.monotonic() + retry_after
+
     def _of(self, job: Job) -> _Outage | None:
         lasting = {away: outage for away, outage in self._outages.items() if outage.over is None}
         if not lasting:
@@ -119,12 +128,14 @@ class Outages:
         self._tell("store_failed", "debug" if again else "warning", away, outage, error=outage.error)
         while True:
             outage.tries += 1
-            await self._clock.sleep(backoff(outage.tries, LONGEST_STORE, 0.5))
+            asked = timedelta(seconds=outage.until - self._clock.monotonic())
+            await self._clock.sleep(max(backoff(outage.tries, LONGEST_STORE, 0.5), asked))
             try:
                 for place in places.values():
                     await self._answers(place)
             except StoreUnavailableError as still:
                 outage.error = still.code
+                self._wait(outage, still.code, still.retry_after)
             else:
                 if await self._serves(outage):
                     break

@@ -222,7 +222,7 @@ class Walks:
             return None
         self._outages.walked(charge.job.name, down=ended.store_down)
         if ended.store_down and not self.stopping:
-            self._outages.begin(charge.job, ended.error or "", self.group)
+            self._outages.begin(charge.job, ended.error or "", ended.retry_after, self.group)
         return ended
 
 
