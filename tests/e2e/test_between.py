@@ -65,6 +65,7 @@ def stranger():
         yield server.getsockname()[1], look
 
 
+@pytest.mark.answer("V6")
 @pytest.mark.fault("F24")
 def test_vault_redirects_to_a_host_that_nobody_named(site, way, semansys, measured):
     """Kinds of redirect by turns, for some seconds in which the token comes due: login, reads and writes alike."""
@@ -97,6 +98,7 @@ def test_vault_redirects_to_a_host_that_nobody_named(site, way, semansys, measur
     assert not daemon.lines("expired", "grant_unknown", "foreign_change")
 
 
+@pytest.mark.answer("V28")
 @pytest.mark.fault("F15")
 def test_a_quota_refuses_most_of_what_is_due(site, way, node_oauth2, measured):
     """Four requests in three seconds, where twelve jobs are due at once."""
@@ -148,6 +150,7 @@ def old_site(tmp_path, openbao):
     return site
 
 
+@pytest.mark.answer("V22")
 @pytest.mark.fault("F21")
 def test_a_mount_of_version_1_is_upgraded(old_site, semansys, node_oauth2, measured):
     site = old_site
