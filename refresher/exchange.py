@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from refresher import tls
+from refresher.behind import attempt, worst
 from refresher.charge import Charge, Identity
 from refresher.core import backoff
 from refresher.core.errors import AwaitedSecretError, StoreRefusedError, TransportError, UnreadableReferenceError
@@ -69,17 +70,24 @@ class Exchange:
                 charge.refused = refused
 
     async def prove(self, charge: Charge) -> None:
-        """Show that every place of the job takes a write, before anything is spent. Raises StoreError."""
+        """Show that the state record and a destination take a write, before anything is spent. Raises StoreError.
+
+        A destination that takes none holds up no other: it gets the token when it is mended.
+        """
         job = charge.job
         known = dict(zip(job.destinations, charge.versions, strict=True))
+        goals = [place for place in job.destinations if place not in charge.behind] or job.destinations
+        known = {place: known[place] for place in goals}
         if charge.record is not None:
             known[job.state] = charge.record.version
         if None in known.values():
             place = next(place for place, version in known.items() if version is None)
             why = f"{place}: a KV v1 mount has no check-and-set; this job's token needs KV v2"
             raise StoreRefusedError("kv_v1", why)
-        for place in sorted({*job.destinations, job.state}):
-            await self._stores[place.cluster].prove(place)
+        await self._stores[job.state.cluster].prove(job.state)
+        proved, failed = await attempt(charge, goals, lambda place: self._stores[place.cluster].prove(place))
+        if failed and not proved:
+            raise worst(failed)
 
     async def ask(self, charge: Charge) -> Asked:
         """Ask by a refresh token that was not refused, where there is one, then once by the full grant.

@@ -15,19 +15,51 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
         promise for one in held if one is not None and (promise := policy.promised(one, charge.job)) is not None
     ]
     renew_at = policy.renew_at(charge.facts(now, holder)) if charge.held is not None else None
-    last, failed = charge.attempted, charge.holding
+    last, failed = charge.attempted, charge.ailing
     return {
         "job": charge.job.name,
         "provider": charge.job.provider,
-        "state": charge.state(now, holder),
+        "state": state_of(charge, now, holder),
         "expires_at": _stamp(charge.expires_at),
         "renew_at": _stamp(renew_at),
         "life_left_s": None if charge.expires_at is None else round((charge.expires_at - now).total_seconds()),
         "promised_s": round(min(promises).total_seconds()) if promises else None,
         "failures": 0 if failed is None else failed.count,
         "last": None if last is None else {"at": _stamp(last.at), "outcome": last.outcome, "error": last.error},
-        "destinations": [{"path": str(place), "version": version} for place, version in charge.places],
+        "destinations": [
+            {
+                "path": str(place),
+                "version": version,
+                "error": charge.behind[place].error if place in charge.behind else None,
+            }
+            for place, version in charge.places
+        ],
     }
+
+
+def row_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
+    """Return what the table of `status` shows of a job: its `status`, and the whole life of its token."""
+    lives = [one.lifetime for one in charge.held or () if one is not None and one.expires_at == charge.expires_at]
+    lifetime = next((life for life in lives if life is not None), None)
+    lifetime_s = None if lifetime is None else round(lifetime.total_seconds())
+    return {"status": status_of(charge, now, holder), "lifetime_s": lifetime_s}
+
+
+def state_of(charge: Charge, now: datetime, holder: str) -> str:
+    """Return the one word of `status`: fresh, due, retrying, latched, unknown, paused, unmanaged."""
+    if charge.held is None:
+        return "unknown"
+    match policy.decide(charge.facts(now, holder)):
+        case policy.Halt(reason=reason):
+            return "latched" if reason == "latched" else "unmanaged"
+        case policy.Rotate():
+            return "due" if charge.holding is None and not charge.behind else "retrying"
+        case policy.Wait(reason="paused"):
+            return "paused"
+        case policy.Wait(reason="backoff"):
+            return "latched" if charge.latch is not None else "retrying"
+        case policy.Wait():
+            return "retrying" if charge.behind else "fresh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

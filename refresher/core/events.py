@@ -19,6 +19,7 @@ EventName: TypeAlias = Literal[
     "foreign_change",
     "clock_skew",
     "program_output",
+    "asked",
     "reloaded",
     "reload_refused",
     "started",

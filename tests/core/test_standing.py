@@ -53,7 +53,7 @@ async def test_a_fresh_job():
         "life_left_s": 3000,
         "promised_s": 600,
         "failures": 0,
-        "destinations": [{"path": "secret/tokens/crm", "version": 1}],
+        "destinations": [{"path": "secret/tokens/crm", "version": 1, "error": None}],
     }
 
 
@@ -85,7 +85,10 @@ async def test_a_job_that_nobody_could_look_at(fault):
         stage.store.away = True
     await stage.look()
     row = status(stage)
-    assert (row["state"], row["destinations"]) == ("unknown", [{"path": "secret/tokens/crm", "version": None}])
+    assert (row["state"], row["destinations"]) == (
+        "unknown",
+        [{"path": "secret/tokens/crm", "version": None, "error": None}],
+    )
     made = plan(stage)
     assert (made.at, made.reason, made.rotations) == (None, {"denied": "denied", "away": "transport"}[fault], 0)
 
