@@ -107,6 +107,7 @@ async def test_a_daemon_speaks_for_its_own_jobs_toml_alone(tmp_path):
             assert house.sink.named("asked") == []
 
 
+@pytest.mark.leak("L30")
 async def test_control_is_for_root_and_ourselves_whatever_the_mode_of_the_socket(tmp_path, monkeypatch):
     """What the kernel says of the caller is replaced here; tests/systemd has another user call."""
     house = House(job("crm"))

@@ -54,6 +54,7 @@ def test_a_user_without_a_home_gets_the_system_directory(host: Path, monkeypatch
     assert state_dir(None) == host / "var/lib/refresher"
 
 
+@pytest.mark.leak("L27")
 def test_it_is_made_for_us_alone(host: Path) -> None:
     assert stat.S_IMODE(state_dir(host / "a/b").stat().st_mode) == 0o700
 
@@ -110,6 +111,7 @@ def spoil_pipe(file: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [spoil_mode, spoil_link, spoil_kind, spoil_pipe], ids=lambda spoil: spoil.__name__)
+@pytest.mark.leak("L27")
 def test_a_file_that_others_could_have_touched_is_set_aside(tmp_path: Path, spoil) -> None:
     before = identity(tmp_path, "default")
     spoil(tmp_path / FILE)
