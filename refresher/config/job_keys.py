@@ -76,6 +76,11 @@ class PlaceKeys(Table):
         "Several paths, or other clusters and mounts.",
         [{"path": "tokens/crm"}, {"cluster": "eu", "mount": "shared", "path": "crm"}],
     )
+    reader_lag: keys.Span | None = optional(
+        "How long readers may go on with the token before: how often they read again. Vault Agent: 5m, External "
+        "Secrets: 1h, unless told otherwise. `check` and `plan` warn where less is promised.",
+        "5m",
+    )
     moved_from: keys.Name | None = optional(
         "The name that the job had before: its state record, its path and its history become this one's.", "old-crm"
     )

@@ -67,7 +67,12 @@ ClusterName: TypeAlias = Annotated[
 ]
 Cluster: TypeAlias = Annotated[str, PlainValidator(words.segment, json_schema_input_type=str), Kind("name")]
 Namespace: TypeAlias = Annotated[str, PlainValidator(words.namespace, json_schema_input_type=str), Kind("path")]
-Pattern: TypeAlias = Annotated[str, PlainValidator(words.pattern, json_schema_input_type=str)]
+Pattern: TypeAlias = Annotated[str, PlainValidator(words.text, json_schema_input_type=str), Kind("text")]
+Allowed: TypeAlias = Annotated[str, PlainValidator(words.text, json_schema_input_type=str)]
+AllowedSecret: TypeAlias = Annotated[
+    str, PlainValidator(words.allowed_secret, json_schema_input_type=_texts(r"^(?:vault|file|credential|env|job):."))
+]
+AllowedHost: TypeAlias = Annotated[str, PlainValidator(words.allowed_host, json_schema_input_type=str)]
 Listen: TypeAlias = Annotated[
     str, PlainValidator(words.listen, json_schema_input_type=str), Kind("HOST:PORT, or absolute path")
 ]

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from refresher.config import keys
+from refresher.config.include_tables import Include
 from refresher.config.job_keys import JobTable
 from refresher.config.keys import Table, choice, optional, usually
 from refresher.core.settings import AuthMethod
@@ -176,8 +177,11 @@ class HookTable(Table):
 class File(Table):
     """jobs.toml."""
 
-    include: list[keys.Pattern] = usually(
-        [], "More files with `[jobs.NAME]` tables, relative to this one.", ["jobs.d/*.toml"]
+    include: list[Include] = usually(
+        [],
+        "More files with `[jobs.NAME]` tables, relative to this one; a table holds them to an allow-list.",
+        ["jobs.d/*.toml"],
+        ["jobs.d/*.toml", {"files": "teams/payments/*.toml", "allow": {"jobs": ["payments-*"]}}],
     )
     drift_check: keys.Span = Field(
         default="15m",

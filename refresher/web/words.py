@@ -27,8 +27,8 @@ _ADVICE: Final[Mapping[TroubleKind, str]] = {
     "internal": "This is a defect of refresher: the log has its place. It is tried again by itself.",
 }
 _UNMANAGED: Final = (
-    "A secret that refresher did not write stands at the path, or it was handed back. Choose another path, or set adopt "
-    "= true once, and reload; what was handed back is taken again by refresher resume."
+    "A secret that refresher did not write stands at the path, or it was handed back. Choose another path, or set adopt"
+    " = true once, and reload; what was handed back is taken again by refresher resume."
 )
 _DEAD: Final = "Readers find nothing alive. The log tells what happened; refresher check --live tries the way."
 
