@@ -35,7 +35,7 @@ def left(tmp_path):
         text = Textfile(file)
         for event in events:
             text.metrics.tell(event)
-        calls = SimpleNamespace(dropped={"hooks": 0})
+        calls = SimpleNamespace(dropped={"hook_events": 0})
         parts = SimpleNamespace(settings=settings, identity=IDENTITY, clock=house.clock, stores=stores, calls=calls)
         text.write(parts, house.roster)
         return values(file.read_text())
