@@ -34,7 +34,7 @@ GROUPS: Final = {
         *("client-authentication", "discovery", "unusual-requests", "exec", "verify", "mtls", "proxy"),
         "add-a-provider",
     ),
-    "Watch over it": ("monitoring", "plan"),
+    "Watch over it": ("monitoring", "plan", "hooks", "expiry", "break-glass"),
 }
 INNER: Final = {"readers": "Read tokens", "runbooks": "Runbooks"}
 ON_THE_SITE: Final = (".md", ".png", ".svg", ".json")
