@@ -7,6 +7,7 @@ from refresher.charge import Charge
 from refresher.core import due, forecast, policy
 from refresher.core.forecast import Forecast
 from refresher.core.job import Job
+from refresher.core.perishable import is_soon
 from refresher.core.published import stamp
 from refresher.ports import Calendar
 
@@ -37,6 +38,10 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
             }
             for place, version in charge.places
         ],
+        "secrets": [
+            {"secret": one.what, "expires_at": _stamp(one.ends_at), "expiring": is_soon(one, now)}
+            for one in charge.perishables
+        ],
     }
 
 
@@ -55,7 +60,7 @@ def state_of(charge: Charge, now: datetime, holder: str) -> str:
     match policy.decide(charge.facts(now, holder)):
         case policy.Halt(reason=reason):
             return "latched" if reason == "latched" else "unmanaged"
-        case policy.Rotate():
+        case policy.Rotate() | policy.Wait(reason="vetoed"):
             return "due" if charge.holding is None and not charge.behind else "retrying"
         case policy.Wait(reason="paused"):
             return "paused"

@@ -93,6 +93,7 @@ async def look(settings: Settings) -> "tuple[list[Charge], datetime, str]":
         roster = parts.roster()
         roster.end_pass()  # only look: nothing is begun, and nobody is waited for
         await roster.look_all()
+        await parts.look_behind(roster)
         return list(roster.charges.values()), parts.clock.now(), parts.identity.holder
 
 
@@ -155,5 +156,13 @@ def _since(text: str, now: datetime) -> timedelta:
 
 
 def _summary(rows: list[dict[str, Any]], source: str) -> str:
+    """Return what stands behind the jobs and ends soon, and the one line of them all."""
+    soon = [
+        f"{row['status']['job']}: its {one['secret'].replace('_', ' ')} ends {one['expires_at'][:10]}"
+        for row in rows
+        for one in row["status"].get("secrets", ())  # an older daemon has none
+        if one["expiring"] and one["expires_at"]
+    ]
     bad = sum(row["status"]["state"] != "fresh" for row in rows)
-    return _tables.styled(f"{len(rows)} jobs, {f'{bad} not fresh' if bad else 'all fresh'} ({source})", _tables.BOLD)
+    total = f"{len(rows)} jobs, {f'{bad} not fresh' if bad else 'all fresh'} ({source})"
+    return "\n".join([*soon, _tables.styled(total, _tables.BOLD)])

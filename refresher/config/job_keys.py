@@ -87,5 +87,17 @@ class PlaceKeys(Table):
     adopt: keys.Flag | None = flag("`true`: take over a path that somebody else wrote before.")
 
 
-class JobTable(PlaceKeys, ProgramKeys, TimeKeys, ReplyKeys, RequestKeys, GrantKeys, ClientKeys, ProviderKeys):
+class TellKeys(Table):
+    """Whom to tell, and what else comes to an end."""
+
+    hooks: keys.Names | None = optional(
+        "The [hooks](#hooksname) that are told of this job, and asked before its rotations; else all; `[]`: none.",
+        ["pager", "reload-crm"],
+    )
+    client_secret_expires: keys.Day | None = optional(
+        "The day on which the client secret ends at the provider: told of 30, 14, 7 and 1 days before.", "2027-03-01"
+    )
+
+
+class JobTable(TellKeys, PlaceKeys, ProgramKeys, TimeKeys, ReplyKeys, RequestKeys, GrantKeys, ClientKeys, ProviderKeys):
     """One OAuth client at one provider, kept fresh at one or more Vault paths."""

@@ -124,6 +124,8 @@ def _rest(draft: Draft) -> dict[str, Any]:
         "keep": draft.stated("keep", ()),
         "adopt": draft.stated("adopt", False),  # noqa: FBT003  # the value of a key
         "moved_from": draft.own.get("moved_from", ""),
+        "client_secret_expires": draft.get("client_secret_expires"),
+        "hooks": draft.get("hooks"),
     }
 
 
