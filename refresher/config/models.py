@@ -3,11 +3,12 @@
 The JSON schema for editors and the reference page are made from these models. A job's table is in job_keys.py.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from refresher.config import keys, words
+from refresher.config import keys
+from refresher.config.include_tables import Include
 from refresher.config.job_keys import JobTable
 from refresher.config.keys import Table, choice, optional, usually
 from refresher.core.settings import AuthMethod
@@ -171,62 +172,6 @@ class HookTable(Table):
         "A systemd service to reload, without `.service`: `systemctl enable --now refresher-reload@NAME.path` first.",
         "nginx",
     )
-
-
-class AllowTable(Table):
-    """What the jobs of these files may name; what is not listed is refused. `*` stands for any characters but `:`."""
-
-    jobs: list[keys.Allowed] = usually([], "The names of jobs, and those that they had before.", ["payments-*"])
-    secrets: list[keys.AllowedSecret] = usually(
-        [],
-        "References to secrets. The file of a certificate or key counts as `file:`, another job's token as `job:`.",
-        ["vault:secret/payments/*", "file:/etc/refresher/payments/*", "job:payments-*"],
-    )
-    paths: list[keys.Allowed] = usually(
-        [], "Where tokens are written: mount and path, after `CLUSTER:` for a named one.", ["secret/tokens/payments/*"]
-    )
-    hosts: list[keys.AllowedHost] = usually(
-        [],
-        "Hosts to connect to, proxies too, `HOST:PORT` where the port is not the usual one. An issuer's metadata lead "
-        "nowhere else either.",
-        ["*.pay.example", "id.example.com:8443"],
-    )
-    programs: list[keys.Allowed] = usually(
-        [],
-        "Programs to run (provider `exec`), with any arguments; their variables are refused. A program can do what "
-        "refresher can.",
-        ["/usr/local/lib/payments/*"],
-    )
-
-
-class IncludeTable(Table):
-    """More files with `[jobs.NAME]` tables. Left out, `allow` takes everything."""
-
-    files: keys.Pattern = Field(
-        description="The files, relative to this one. Required.", examples=["teams/payments/*.toml"]
-    )
-    allow: AllowTable | None = optional(
-        "What their jobs may name.",
-        {
-            "jobs": ["payments-*"],
-            "secrets": ["vault:secret/payments/*"],
-            "paths": ["secret/tokens/payments/*"],
-            "hosts": ["*.pay.example"],
-        },
-    )
-
-
-def _include(value: Any) -> Any:  # noqa: ANN401  # pydantic goes on with what this returns
-    if isinstance(value, dict):
-        return value
-    return IncludeTable.model_construct({"files"}, files=words.text(value))
-
-
-Include = Annotated[
-    IncludeTable,
-    BeforeValidator(_include, json_schema_input_type=str | IncludeTable),
-    keys.Kind("list of texts or [tables](#include)"),
-]
 
 
 class File(Table):
