@@ -90,7 +90,8 @@ BREACHES: dict[str, tuple[dict[str, str | None], str]] = {
 HARMLESS = {
     *("client_id", "client_auth", "grant", "username", "scope", "audience", "resource", "params", "method", "body"),
     *("headers", "subject_token_type", "require_scope", "keep", "revokes_previous", "adopt", "deadline"),
-    *("renew_before", "lifetime", "max_age", "schedule", "timezone", "refresh_every"),
+    *("renew_before", "lifetime", "max_age", "schedule", "timezone", "refresh_every", "reader_lag"),
+    *("client_secret_expires", "hooks"),  # a day, and names of what the main file defines
     *(f"response.{key}" for key in ("access_token", "expires_in", "expires_in_unit", "scope", "error", "error_ok")),
     *(f"client_key.{key}" for key in ("algorithm", "key_id", "audience", "lifetime")),
     *(f"assertion.{key}" for key in ("algorithm", "key_id", "audience", "lifetime", "issuer", "subject", "claims")),
