@@ -31,13 +31,11 @@ FIELDS = ("access_token", "token_type", "expires_in", "expires_in_unit", "scope"
 
 @dataclass(frozen=True)
 class Moved(Line):
-    """A line whose dates and moments lie as far from `now` as the recorded ones lay from their own day."""
-
-    now: int = 0
+    """A line whose dates and moments lie as far from when it is played as the recorded ones lay from their own day."""
 
     @cached_property
     def shift(self) -> int:
-        return self.now - self.context.get("now", THEN)
+        return int(time()) - self.context.get("now", THEN)
 
     @property
     def body(self) -> bytes:
@@ -63,7 +61,7 @@ class Moved(Line):
 async def test_every_recorded_reply_ends_as_recorded(site, monkeypatch, measured):
     monkeypatch.setattr(corpus_server, "DRIP_S", 0.5)
     now = int(time())
-    lines = [Moved(line.raw, now=now) for line in LINES]
+    lines = [Moved(line.raw) for line in LINES]
     slow = {line.id: line for line in lines if "play" in line.context}
     quick = {line.id: line for line in lines if line.id not in slow}
     async with corpus_server.corpus_server(quick) as one, corpus_server.corpus_server(slow) as other:
