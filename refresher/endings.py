@@ -46,7 +46,7 @@ class Endings:
 
     def unrotated(self, charge: Charge, walk: Walk, verdict: policy.Verdict) -> Outcome:
         """End without a rotation: nothing is due, or something holds the job back."""
-        if isinstance(verdict, policy.Halt) or verdict.reason in ("backoff", "paused"):
+        if isinstance(verdict, policy.Halt) or verdict.reason in ("backoff", "paused", "vetoed"):
             return self._halted(charge, walk, verdict.reason)
         return self.end(charge, walk, "fresh", verdict.reason)
 

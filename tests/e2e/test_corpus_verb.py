@@ -58,6 +58,7 @@ class Moved(Line):
 
 
 @pytest.mark.fault("F29", "F38", "F39", "F41", "F47")
+@pytest.mark.leak("L21")
 async def test_every_recorded_reply_ends_as_recorded(site, monkeypatch, measured):
     monkeypatch.setattr(corpus_server, "DRIP_S", 0.5)
     now = int(time())

@@ -46,6 +46,7 @@ UNTRUSTED = {
 @pytest.mark.fault("F45")
 @pytest.mark.parametrize("fault", UNTRUSTED)
 @pytest.mark.answer("V37")
+@pytest.mark.leak("L24")
 async def test_a_certificate_that_is_not_trusted_gets_no_request(wired, authority, fault, measured):
     channel = None if fault == "unknown authority" else Channel(ca_file=authority.ca_file)
     async with peer(tls=authority.server(**UNTRUSTED[fault])) as server:
@@ -60,6 +61,7 @@ async def test_a_certificate_that_is_not_trusted_gets_no_request(wired, authorit
 @pytest.mark.fault("F45")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # naming old versions warns: it is what is tested
 @pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1"])
+@pytest.mark.leak("L24")
 async def test_tls_before_1_2_gets_no_request(wired, authority, version, measured):
     context = authority.server()
     context.set_ciphers("DEFAULT@SECLEVEL=0")
@@ -76,6 +78,7 @@ async def test_tls_before_1_2_gets_no_request(wired, authority, version, measure
 
 
 @pytest.mark.answer("V40")
+@pytest.mark.leak("L24")
 async def test_a_server_without_tls_gets_no_request(wired):
     async with peer() as server:
         with pytest.raises(TransportError) as caught:
