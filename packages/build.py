@@ -68,7 +68,7 @@ def stage(folder: Path, python: str) -> Tree:
     subprocess.run(["strip", "--strip-unneeded", *compiled], check=True)  # names that only a debugger reads
     tree.write("usr/bin/refresher", LAUNCHER.format(python=interpreter(python)), mode=0o755)
     units = folder / LIBRARY / "refresher" / "units"
-    for unit in (*units.glob("*.service"), *units.glob("*.timer")):
+    for unit in (*units.glob("*.service"), *units.glob("*.timer"), *units.glob("*.path")):
         tree.write(f"usr/lib/systemd/system/{unit.name}", unit.read_text())
     known = verbs()
     for name, text in man.pages(known, __version__).items():

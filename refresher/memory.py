@@ -82,6 +82,7 @@ def recall(charge: Charge, kept: Remembered) -> Charge:
     charge.attempted, charge.latch, charge.trouble = kept.attempted, kept.latch, kept.trouble
     charge.refused, charge.fetched_at, charge.unchanged = kept.refused, kept.fetched_at, kept.unchanged
     charge.newest, charge.told, charge.orders = kept.seen, kept.told, kept.orders
+    charge.refresh_life = kept.refresh_life
     return charge
 
 
@@ -99,5 +100,6 @@ def to_keep(charge: Charge) -> Remembered:
         seen=charge.newest,
         told=charge.told,
         orders=charge.orders,
+        refresh_life=charge.refresh_life,
         places=tuple(map(str, (*job.destinations, *((job.state,) if job.irreplaceable else ())))),
     )

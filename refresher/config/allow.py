@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from refresher.config import endpoint, words
+from refresher.config.include_tables import AllowTable
 from refresher.config.jobs import Built
-from refresher.config.models import AllowTable
 from refresher.config.places import Named
 from refresher.config.references import OtherJob
 from refresher.core.address import host_of, is_taken

@@ -3,11 +3,12 @@
 The JSON schema for editors and the reference page are made from these models. A job's table is in job_keys.py.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from refresher.config import keys, words
+from refresher.config import keys
+from refresher.config.include_tables import Include
 from refresher.config.job_keys import JobTable
 from refresher.config.keys import Table, choice, optional, usually
 from refresher.core.settings import AuthMethod
@@ -133,64 +134,44 @@ class SchedulerTable(Table):
     """The bell; this version has no key here yet."""
 
 
-class HooksTable(Table):
-    """What to call when something happened; this version has no key here yet."""
+class HookTable(Table):
+    """A hook is called when something happened; see [Hooks](../how-to/hooks.md). One of `command`, `url`, `reload`."""
 
-
-class AllowTable(Table):
-    """What the jobs of these files may name; what is not listed is refused. `*` stands for any characters but `:`."""
-
-    jobs: list[keys.Allowed] = usually([], "The names of jobs, and those that they had before.", ["payments-*"])
-    secrets: list[keys.AllowedSecret] = usually(
-        [],
-        "References to secrets. The file of a certificate or key counts as `file:`, another job's token as `job:`.",
-        ["vault:secret/payments/*", "file:/etc/refresher/payments/*", "job:payments-*"],
+    on: keys.Events | None = optional(
+        "The [events](events.md) to be told of; else all. `before` stands alone: `command` is asked before each "
+        "rotation, and status 75 says not now.",
+        ["latched", "expired"],
+        ["before"],
     )
-    paths: list[keys.Allowed] = usually(
-        [], "Where tokens are written: mount and path, after `CLUSTER:` for a named one.", ["secret/tokens/payments/*"]
+    level: Annotated[Literal["info", "warning", "error"], choice("info", "warning", "error")] = usually(
+        "info", "The least important events to be told of. Repeats are `debug`, and never told.", "error"
     )
-    hosts: list[keys.AllowedHost] = usually(
-        [],
-        "Hosts to connect to, proxies too, `HOST:PORT` where the port is not the usual one. An issuer's metadata lead "
-        "nowhere else either.",
-        ["*.pay.example", "id.example.com:8443"],
+    command: keys.Command | None = optional(
+        "A program, by its absolute path, and its arguments. No shell reads it. The event is on its standard input.",
+        ["/usr/local/bin/tell-slack"],
     )
-    programs: list[keys.Allowed] = usually(
-        [],
-        "Programs to run (provider `exec`), with any arguments; their variables are refused. A program can do what "
-        "refresher can.",
-        ["/usr/local/lib/payments/*"],
+    secrets: keys.LocalSecrets | None = optional(
+        "With `command`: what it gets on standard input beside the event, as the member `secrets`.",
+        {"webhook_url": "credential:slack-webhook-url"},
     )
-
-
-class IncludeTable(Table):
-    """More files with `[jobs.NAME]` tables. Left out, `allow` takes everything."""
-
-    files: keys.Pattern = Field(
-        description="The files, relative to this one. Required.", examples=["teams/payments/*.toml"]
+    deadline: keys.Span | None = optional(
+        "With `command`: when it is ended if it still runs; at most 30s for `before`, where it is 5s if left out.",
+        "10s",
+        otherwise="30s",
     )
-    allow: AllowTable | None = optional(
-        "What their jobs may name.",
-        {
-            "jobs": ["payments-*"],
-            "secrets": ["vault:secret/payments/*"],
-            "paths": ["secret/tokens/payments/*"],
-            "hosts": ["*.pay.example"],
-        },
+    url: keys.UrlOrSecret | None = optional(
+        "Where a webhook goes, as a CloudEvent in JSON by POST.",
+        "https://events.example.com/refresher",
+        "credential:hook-url",
     )
-
-
-def _include(value: Any) -> Any:  # noqa: ANN401  # pydantic goes on with what this returns
-    if isinstance(value, dict):
-        return value
-    return IncludeTable.model_construct({"files"}, files=words.text(value))
-
-
-Include = Annotated[
-    IncludeTable,
-    BeforeValidator(_include, json_schema_input_type=str | IncludeTable),
-    keys.Kind("list of texts or [tables](#include)"),
-]
+    secret: keys.LocalSecret | None = optional(
+        "With `url`: what signs it, by the convention of Standard Webhooks: `whsec_` and base64, or any text.",
+        "credential:hook-secret",
+    )
+    reload: keys.Unit | None = optional(
+        "A systemd service to reload, without `.service`: `systemctl enable --now refresher-reload@NAME.path` first.",
+        "nginx",
+    )
 
 
 class File(Table):
@@ -208,6 +189,14 @@ class File(Table):
         description="How often every path is looked at for foreign changes.",
         examples=["1h"],
     )
+    heartbeat_url: keys.UrlOrSecret | None = optional(
+        "A dead man's switch: called by GET while every job is well, and only then.",
+        "credential:heartbeat-url",
+        "https://hc.example.com/ping/refresher",
+    )
+    heartbeat_every: keys.Span = Field(
+        default="1m", validate_default=True, description="How often `heartbeat_url` is called.", examples=["5m"]
+    )
     vault: VaultTable | None = Field(default=None, description="The default cluster.")
     clusters: dict[keys.ClusterName, VaultTable] = Field(default={}, description="Further clusters, by name.")
     defaults: JobTable | None = Field(default=None, description="Any key of a job, for all jobs.")
@@ -219,7 +208,7 @@ class File(Table):
     web: WebTable = Field(default_factory=WebTable, description="The status page.")
     metrics: MetricsTable = Field(default_factory=MetricsTable, description="Metrics of passes.")
     scheduler: SchedulerTable = Field(default_factory=SchedulerTable, description="The bell.")
-    hooks: HooksTable = Field(default_factory=HooksTable, description="Hooks.")
+    hooks: dict[keys.ClusterName, HookTable] = Field(default={}, description="The hooks, by name.")
 
 
 class Included(Table):

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from refresher.config import allow, chains, clusters, files, jobs, renames
+from refresher.config import allow, chains, clusters, files, hooks, jobs, renames
 from refresher.config.allow import Allow
 from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, Reading, dotted, read
@@ -18,7 +18,7 @@ from refresher.core.settings import Limits, LogSettings, Settings
 AnyReading: TypeAlias = Reading[File] | Reading[Included]
 
 
-def load(path: Path) -> Settings:
+def load(path: Path, *, jobless: bool = False) -> Settings:
     """Return what the file `path` and the files it includes say; raise ConfigError with every mistake in them."""
     findings = Findings()
     raw = files.table(path, findings)
@@ -34,6 +34,8 @@ def load(path: Path) -> Settings:
             order += _tables(str(file), more)
             included.append(read(Included, more, str(file), findings))
     settings = _settings(main, included, findings, path, files_of)
+    if not jobless:
+        _some_job(main, included, findings)
     if findings.mistakes:
         raise ConfigError(_sorted(findings.mistakes, order))
     return replace(settings, includes=counts)
@@ -87,13 +89,13 @@ def _settings(
         unread=frozenset(place[1] for place in main.bad if place[0] == "clusters" and len(place) > 1),
         instance=model.instance.name,
     )
-    outcomes = [jobs.build(draft, places) for draft in _drafts(main, included, findings)]
+    drafts = list(_drafts(main, included, findings))
+    outcomes = [jobs.build(draft, places) for draft in drafts]
+    hooks.check(drafts, main)
     places.clashes((each.draft, each.destinations) for each in outcomes)
     renames.check(outcomes)
     found = allow.held(chains.link(outcomes), outcomes, {str(file): lists for file, lists in allowed.items()})
     places.shared_mounts(found.values(), findings, main.file)
-    if not outcomes and not any(place[0] == "jobs" for place in main.bad):
-        findings.wrong(main.file, "jobs", "", "there is no job: write at least one table [jobs.NAME]")
     limits = model.limits
     if limits.per_host > limits.total and "per_host" in limits.said():
         findings.wrong(main.file, "limits", "per_host", f"is more than total ({limits.total})")
@@ -107,9 +109,18 @@ def _settings(
         log=LogSettings(level=model.log.level, format=model.log.format),
         drift_check=model.drift_check,
         web_listen=model.web.listen,
+        hooks=hooks.build(main, findings),
+        heartbeat_url=model.heartbeat_url or "",
+        heartbeat_every=model.heartbeat_every,
         textfile=model.metrics.textfile,
         warnings=tuple(str(each) for each in findings.warnings),
     )
+
+
+def _some_job(main: Reading[File], included: list[Reading[Included]], findings: Findings) -> None:
+    readings: Iterable[AnyReading] = (main, *included)
+    if not any(one.model.jobs for one in readings) and not any(place[0] == "jobs" for place in main.bad):
+        findings.wrong(main.file, "jobs", "", "there is no job: write at least one table [jobs.NAME]")
 
 
 def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings: Findings) -> Iterator[Draft]:

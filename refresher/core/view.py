@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from refresher.core.facts import TroubleKind
+from refresher.core.perishable import Perishable
 from refresher.core.remembered import Attempted
 
 Need: TypeAlias = Literal["", "dead", "latched", "unmanaged", "expiring"]
@@ -25,6 +26,7 @@ class JobView:
     `due_since`: since when a rotation is due that has not come about. `promised` is the life
     that readers may count on. `places` are its Vault paths, as text, with the version that stands at each;
     `behind` are those of them that lack the newest token, with the code of what failed there.
+    `secrets` are what stands behind it and comes to an end.
     """
 
     name: str
@@ -44,6 +46,7 @@ class JobView:
     last: Attempted | None
     places: tuple[tuple[str, int | None], ...]
     behind: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[Perishable, ...] = ()
 
     def left(self, now: datetime) -> timedelta | None:
         """Return the life that is left; None: none is known, or it has no end."""

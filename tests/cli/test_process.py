@@ -17,6 +17,7 @@ VERBS = {
     "once": ["once"],
     "plan": ["plan"],
     "status": ["status"],
+    "watch": ["watch"],
     "check --live": ["check", "--live"],
     "authorize": ["authorize", "crm", "--import", "env:X"],
     "policy --apply": ["policy", "--apply"],

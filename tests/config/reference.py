@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import PlainValidator
 from pydantic.fields import FieldInfo
 
-from refresher.config import models
+from refresher.config import include_tables, models
 from refresher.config.job_keys import JobTable
 from refresher.config.keys import Kind, Table
 
@@ -49,7 +49,7 @@ rest, and `refresher providers NAME` shows a job to paste.
 
 
 def page() -> str:
-    parts = [HEAD, TOP, _rows(models.File), *_section("###", "`include`", models.IncludeTable)]
+    parts = [HEAD, TOP, _rows(models.File), *_section("###", "`include`", include_tables.IncludeTable)]
     for name, field in models.File.model_fields.items():
         if (model := table_in(field.annotation)) is not None and name not in {"clusters", "defaults", "include"}:
             parts += _jobs() if model is JobTable else _section("##", _title(name), model)
@@ -57,7 +57,8 @@ def page() -> str:
 
 
 def _title(name: str) -> str:
-    return "`[vault]` and `[clusters.NAME]`" if name == "vault" else f"`[{name}]`"
+    titles = {"vault": "`[vault]` and `[clusters.NAME]`", "hooks": "`[hooks.NAME]`"}
+    return titles.get(name, f"`[{name}]`")
 
 
 def _jobs() -> Iterator[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from refresher.config import models
+from refresher.config import include_tables
 from refresher.config.job_keys import JobTable
 from tests.config.conftest import VAULT, job
 from tests.config.reference import table_in, toml
@@ -179,7 +179,7 @@ def test_each_breach_has_its_line_and_says_what_is_allowed(mistakes):
     ]
 
 
-@pytest.mark.parametrize("kind", sorted(models.AllowTable.model_fields))
+@pytest.mark.parametrize("kind", sorted(include_tables.AllowTable.model_fields))
 def test_a_list_that_is_left_out_allows_nothing(mistakes, kind):
     keys = EXEC if kind == "programs" else {}
     (told,) = mistakes(included(**{kind: []}), team=job(**(OURS | keys)))

@@ -75,7 +75,7 @@ def test_a_total_below_the_usual_share_of_a_host_lowers_it(load):
         ('[web]\nlistn = ""', '[web] listn: unknown key; did you mean "listen"?'),
         ("[web]\ntls = true", "[web] tls: isn't supported by this version"),
         ('[scheduler]\nkind = "postgres"', "[scheduler] kind: isn't supported by this version"),
-        ("[hooks]\nafter = []", "[hooks] after: isn't supported by this version"),
+        ("[hooks]\nafter = []", "[hooks.after]: must be a table"),
         ("[job.crm]", '[job]: unknown table or key; did you mean "jobs"?'),
         ("[engine]", "[engine]: unknown table or key"),
     ],

@@ -4,12 +4,14 @@ import asyncio
 import html
 import json
 import socket
+from dataclasses import replace
 from datetime import timedelta
 
 import aiohttp
 import pytest
 
 from refresher.core.errors import StoreUnavailableError
+from refresher.core.perishable import Perishable
 from refresher.core.secret import Secret
 from tests.fakes.http import answer
 from tests.rotation.house import HOUR, MINUTE, job, path_of
@@ -84,6 +86,20 @@ async def test_a_planted_outage_of_three_minutes_shows_as_such(tmp_path, get):
         _, text, _ = await get(f"{stage.url}/jobs/crm")
         assert f"Nothing alive from {ends:%Y-%m-%d %H:%M:%S} to {ends + dead:%Y-%m-%d %H:%M:%S} (3m" in text
         assert 'class="gap"' in text
+
+
+async def test_what_comes_to_an_end_behind_a_job_is_shown(stage, get):
+    now = stage.house.clock.now()
+    ends = now + timedelta(days=5)
+    secret = Perishable(what="client_secret", ends_at=ends)
+    stage.house.roster.charges["crm"].perishables = (secret, Perishable(what="refresh_token", ends_at=ends))
+    assert f"client secret ends {ends:%Y-%m-%d}; refresh token ends" in (await get(stage.url + "/"))[1]
+    page = (await get(stage.url + "/jobs/crm"))[1]
+    assert "<dt>client secret</dt><dd><strong>ends" in page
+    later = replace(secret, ends_at=now + timedelta(days=90))
+    stage.house.roster.charges["crm"].perishables = (later,)
+    assert "client secret ends" not in (await get(stage.url + "/"))[1]
+    assert "<dt>client secret</dt><dd>ends" in (await get(stage.url + "/jobs/crm"))[1]
 
 
 @pytest.mark.leak("L30")
@@ -284,6 +300,7 @@ async def test_a_page_that_fails_is_told_of_and_no_more(stage, get, monkeypatch)
 
 async def test_a_ledger_that_is_gone_leaves_a_page(stage, get):
     for file in stage.folder.glob("ledger*"):
+        file.unlink()  # and not cut short in place: what SQLite has mapped of it would end the process
         file.write_bytes(b"no database")
     status, text, _ = await get(stage.url)
     assert status == 200

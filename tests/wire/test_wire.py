@@ -47,10 +47,11 @@ async def test_a_request_carries_what_it_was_given_and_no_more(wired):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.answer("V6")
 @pytest.mark.leak("L17")
-async def test_no_redirect_is_followed(wired, status):
+async def test_no_redirect_is_followed(wired, status, measured):
     async with peer() as other, peer(lambda _: reply(f"{status} There", b"", f"Location: {other.url()}")) as server:
         got = await wired().send(HttpRequest(url=server.url(), body=b"client_secret=s"))
 
+    measured(f"{status}: {other.connections} connections to the other host, {len(other.read)} bytes")
     assert got.status == status
     assert (len(server.requests), other.connections) == (1, 0)
 
