@@ -242,6 +242,12 @@ def test_no_secret_is_seen_anywhere_and_no_trap_is_stepped_into(house, tmp_path)
         encrypted.answers = hostile.answers("grants")
         encrypted.socket = authority.server(wants_client=True).wrap_socket(encrypted.socket, server_side=True)
         environ = traps(house, trap.url(""))
+        told: list[str] = []
+        provider.answers["told"] = lambda asked: told.append(f"{asked.headers} {asked.body!r}") or Reply()
+        house.tables["hooks.tell"] = {
+            "url": provider.url("told"),
+            "secret": house.secret("hook", house.canaries.plant("hook")),
+        }
         tls = f"https://127.0.0.1:{encrypted.server_port}/grants"
         jobs(house, provider, tls, authority, environ)
         port = free_port()
@@ -262,14 +268,14 @@ def test_no_secret_is_seen_anywhere_and_no_trap_is_stepped_into(house, tmp_path)
         assert house.read("tokens/denied") is None, "no token that lay about was used"
         assert "internal" in ends["bug"]
         assert {one["where"] for one in daemon.lines("unexpected")} == {"event loop", "thread"}
-        assert [encrypted.asked.keys(), provider.asked.keys()] == [{"grants"}, set(KINDS)]
+        assert [encrypted.asked.keys(), provider.asked.keys()] == [{"grants"}, {*KINDS, "told"}]
         assert trapped == []
         assert not [asked for asked in provider.asked.values() if "trapped" in str(asked)]
         assert not (house.folder / "home" / "tls.keys").exists()
         for words in (("status", "--json"), ("history", "--json"), ("plan", "--json")):
             house.run(*words, env=os.environ | environ)
     look_at_state(house)
-    everything = [*house.outputs, "".join(daemon.text), *pages]
+    everything = [*house.outputs, "".join(daemon.text), *pages, "".join(told)]
     assert not VAULT_TOKEN.findall("\n".join(everything)), "a Vault token"
     house.canaries.check(*everything, house.folder / "state")
     assert len(house.canaries.planted) > 500
