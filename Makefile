@@ -9,7 +9,7 @@
 #   make check        ruff, mypy, import-linter, the documentation's links; known vulnerabilities, where somebody knows
 #   make docs         the documentation as a site, in build/site
 #   make constraints  take the newest versions that pyproject.toml allows
-#   make lock         the hashes of what the packages ship, at the versions of constraints.txt
+#   make lock         the hashes of what the packages ship, at the versions of constraints.txt, and of what builds them
 #   make clean        back to a fresh clone
 #
 # PYTHON names the interpreter to use; PYTEST_ARGS goes to pytest.
@@ -127,6 +127,12 @@ lock: | $(PY)
 	    $(VENV)/locker/bin/uv pip compile -q --generate-hashes --no-header --universal --python-version 3.11 \
 	        --constraint constraints.txt pyproject.toml; } >requirements.lock.new
 	mv requirements.lock.new requirements.lock
+	$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	    >$(VENV)/locker/build.in
+	{ echo "# What builds refresher's wheel, and the hashes of its files: make lock"; \
+	    $(VENV)/locker/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --python-platform linux \
+	        --python-version 3.11 $(VENV)/locker/build.in; } >requirements-build.lock.new
+	mv requirements-build.lock.new requirements-build.lock
 	rm -rf $(VENV)/locker
 
 clean:

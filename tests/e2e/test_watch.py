@@ -1,5 +1,6 @@
 """`refresher watch` on a reader's host: with a reader's policy and nothing else, against a real OpenBao."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,9 +8,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from refresher import downstream
 from refresher.config import load
 from refresher.core import rights
+from refresher.core.model import Reference
 from refresher.core.published import stamp
+from refresher.core.reading import Expected
+from refresher.core.settings import Auth, Cluster
 from tests.e2e.site import Site
 
 pytestmark = pytest.mark.e2e
@@ -115,3 +120,24 @@ def test_no_answer_is_unknown_and_so_is_no_login(reader):
 def test_thresholds_that_make_no_sense_are_wrong_usage(reader):
     for words in (("-w", "5m", "--critical", "6m"), ("-w", "soon"), ("--reader-lag", "x"), ("nobody",)):
         assert reader.run("watch", *words).returncode == 64
+
+
+async def test_a_vault_that_is_silent_is_not_waited_for(monkeypatch):
+    """A plugin that is killed for taking too long says nothing at all."""
+    monkeypatch.setattr(downstream, "DEADLINE", timedelta(seconds=0.5))
+    asked = asyncio.Event()
+
+    async def silent(_reader, writer):
+        asked.set()
+        await asyncio.sleep(60)
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv("READER_TOKEN", "hvs.reader")
+    auth = Auth(method="token", token=Reference(kind="env", target="READER_TOKEN"))
+    clusters = {"": Cluster(address=f"http://127.0.0.1:{port}", auth=auth)}
+    (found,) = await downstream.read(clusters, [downstream.Path(name="crm", target="secret/x", expected=Expected())])
+    server.close()
+    assert asked.is_set()
+    assert (found.state, found.path, found.why) == ("unknown", "secret/x", "no answer within 0 s")

@@ -18,13 +18,13 @@ auth = { method = "token", token = "file:/run/secrets/vault-token" }
 """
 EXAMPLES = [
     pytest.param(text, id=f"{page.stem}-{number}")
-    for page in sorted(GUIDES.glob("*.md"))
+    for page in sorted(GUIDES.rglob("*.md"))
     for number, text in enumerate(re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
     if text.startswith("[jobs.")
 ]
 LOGINS = [
     pytest.param(text, id=f"{page.stem}-{number}")
-    for page in sorted(GUIDES.glob("*.md"))
+    for page in sorted(GUIDES.rglob("*.md"))
     for number, text in enumerate(
         re.findall(r"^ *```toml\n(.*?)^ *```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     )
