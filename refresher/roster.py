@@ -20,7 +20,7 @@ from refresher.memory import Memory
 from refresher.outage import Outages
 from refresher.ports import Clock, Ledger, Scheduler, SecretStore, Sink
 from refresher.rotation import Rotation
-from refresher.walks import Walks, each
+from refresher.walks import Walks, each, may_walk
 
 
 class Roster:
@@ -123,7 +123,7 @@ class Roster:
 
     def offer(self, name: str, *, force: bool = False) -> None:
         """Queue `name` for a walk, or have it wait for Vault where that is away."""
-        if (charge := self.charges.get(name)) is not None:
+        if (charge := self.charges.get(name)) is not None and may_walk(self._scheduler, charge, force=force):
             if force:
                 self._walks.forced.add(name)
             self._walks.offer(charge)
@@ -156,7 +156,7 @@ class Roster:
         now = charge.now(self._clock)
         match self._walks.decided(charge, now, self._verdict):
             case policy.Rotate():
-                self._walks.offer(charge)
+                self.offer(name)
             case policy.Wait(until=datetime() as until):
                 self._scheduler.schedule(name, until - now)
             case policy.Wait() | policy.Halt():
@@ -245,5 +245,6 @@ class Roster:
     async def _listen(self) -> None:
         while self._scheduler is not None:
             for name in await self._walks.called(self._scheduler, self.charges):
+                self._memory.renew(self.charges.get(name), self._scheduler)
                 self.settle(name)
             await asyncio.sleep(0)

@@ -62,6 +62,10 @@ class Walks:
         """Whether somebody is busy with the job of that name, or about to be."""
         return name in self._queue or name in self._looking
 
+    def under_way(self, name: str) -> bool:
+        """Whether the job of that name is walked or looked at, and not only queued."""
+        return name in self and name not in self._queued
+
     def offer(self, charge: Charge) -> None:
         """Queue `charge` for a walk, or have it wait for Vault where that is away."""
         name = charge.job.name
@@ -224,6 +228,13 @@ class Walks:
         if ended.store_down and not self.stopping:
             self._outages.begin(charge.job, ended.error or "", self.group)
         return ended
+
+
+def may_walk(scheduler: Scheduler | None, charge: Charge, *, force: bool = False) -> bool:
+    """Whether a walk of `charge` is ours to begin. What is in our hands and unwritten is, whoever else is there."""
+    if scheduler is None or force or charge.pending or charge.leaving:
+        return True
+    return scheduler.ours(charge.job.name, urgent=charge.changed)
 
 
 async def each(ones: Iterable[_T], deed: Callable[[_T], Awaitable[None]]) -> None:

@@ -22,7 +22,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _SHOWN: Final = 64  # characters of a name that a line shows
 _BARE: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_SHOWN}}}")
 _NAMED: Final = frozenset(("jobs", "clusters"))  # tables that hold a table for each name
-_LATER_TABLES: Final = frozenset(("scheduler", "hooks", "web"))
+_LATER_TABLES: Final = frozenset(("hooks", "web"))
 _TEXTS: Final = {
     "model_type": "must be a table",
     "dict_type": "must be a table",

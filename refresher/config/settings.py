@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from refresher.config import chains, clusters, files, jobs, renames
+from refresher.config import chains, clusters, files, fleet, jobs, renames
 from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, Reading, dotted, read
 from refresher.config.models import File, Included
@@ -90,6 +90,7 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
         log=LogSettings(level=model.log.level, format=model.log.format),
         drift_check=model.drift_check,
         web_listen=model.web.listen,
+        postgres=fleet.build(main, found, findings),
         warnings=tuple(str(each) for each in findings.warnings),
     )
 

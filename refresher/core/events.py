@@ -21,6 +21,8 @@ EventName: TypeAlias = Literal[
     "program_output",
     "reloaded",
     "reload_refused",
+    "scheduler_away",
+    "scheduler_back",
     "started",
     "stalled",
     "stopped",

@@ -1,0 +1,137 @@
+"""What a daemon, or one pass, is made of: every concrete part, built and wired."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+from refresher.channels import USUAL, Channels
+from refresher.charge import Identity
+from refresher.core import errors
+from refresher.core.model import Channel
+from refresher.core.settings import Cluster, Settings
+from refresher.discovery import Discovery
+from refresher.endpoint import Endpoint
+from refresher.host import paths, process
+from refresher.host.clock import SystemClock
+from refresher.host.credentials import LocalReferences
+from refresher.host.kept import Kept
+from refresher.host.program import Programs
+from refresher.ports import Http, Scheduler, Sink
+from refresher.roster import Roster
+from refresher.rotation import Rotation
+from refresher.scheduler.cron import CronCalendar
+from refresher.sinks import Fanout
+from refresher.sinks.log import LogSink
+from refresher.skew import Skew
+from refresher.state import journal, ledger
+from refresher.state.shared import SharedLedger
+from refresher.timed import Timing
+from refresher.vault import ReferenceReader, Vault, connect
+from refresher.verify import Verifier
+
+VAULT_DEADLINE: Final = timedelta(seconds=5)  # of one request; a whole write ends within 15 s
+VAULT_KEEPALIVE: Final = timedelta(seconds=300)
+PROVIDER_KEEPALIVE: Final = timedelta()  # a request for a token must not meet a connection that died meanwhile
+
+
+class Parts:
+    """What a daemon, or one pass, is made of. Make it with `build`."""
+
+    def __init__(
+        self, settings: Settings, sinks: tuple[Sink, ...], stack: AsyncExitStack, *, looks: bool, key: bytes = b""
+    ) -> None:
+        directory = paths.state_dir(settings.state_dir)
+        known = paths.identity(directory, settings.instance)
+        self.ledger: ledger.Ledger | ledger.Reader | SharedLedger
+        self.ledger = (ledger.Reader if looks else ledger.Ledger)(directory, settings.instance)
+        stack.callback(self.ledger.close)
+        if key and settings.postgres is not None:
+            self.ledger = SharedLedger(self.ledger, settings.postgres.schema, known.holder)
+        self.settings = settings
+        warnings = (known.warning, self.ledger.warning, process.files_short(settings.limits.total))
+        self.warnings = tuple(filter(None, (*settings.warnings, *warnings)))
+        self.identity = Identity(instance=settings.instance, holder=known.holder, key=key or known.key)
+        self.clock, self.sink = SystemClock(), Fanout(*sinks)
+        self.timing = Timing(sinks, self.clock)
+        self.stores: dict[str, Vault] = {}
+        self._stack = stack
+        self.local, self._keeper = LocalReferences(), Kept(directory, settings.instance)
+        self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE)
+        self.references = ReferenceReader(self.local, self.stores)
+        self.discovery = Discovery(http=self.http, clock=self.clock)
+        self.programs = Programs(self.sink)
+        self.endpoint = Endpoint(http=self.http, programs=self.programs, discovery=self.discovery, clock=self.clock)
+        verifier = Verifier(http=self.http, discovery=self.discovery, references=self.references, clock=self.clock)
+        self.rotation = Rotation(
+            endpoint=self.endpoint,
+            verifier=verifier,
+            stores=self.stores,
+            references=self.references,
+            clock=self.clock,
+            sink=self.sink,
+            identity=self.identity,
+            calendar=CronCalendar(),
+            journal=None if looks else journal.Journal(directory, settings.instance),
+        )
+        self.connect(settings.clusters)
+
+    def connect(self, clusters: Mapping[str, Cluster]) -> tuple[str, ...]:
+        """Connect the clusters of the settings; return those that got a new connection: new ones, or changed tables.
+
+        Raises ConfigError, and then all are as they were.
+        """
+        connected: dict[str, Vault] = {}
+        for name, cluster in clusters.items():
+            if name not in self.stores or self.stores[name].cluster != cluster:
+                try:
+                    wire = self._wire(VAULT_DEADLINE, VAULT_KEEPALIVE, cluster.channel, vault=True)
+                except errors.UnreadableReferenceError as error:
+                    table = f"clusters.{name}" if name else "vault"
+                    raise errors.ConfigError(
+                        (errors.Mistake(str(self.settings.file), table, "", str(error)),)
+                    ) from None
+                connected[name] = connect(cluster, wire, self.clock, self.local, self._keeper, self.sink)
+                self._stack.push_async_callback(connected[name].aclose)
+        self.stores |= connected
+        return tuple(connected)
+
+    def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL, *, vault: bool = False) -> Http:
+        wire = Channels(deadline=deadline, keepalive=keepalive, clock=self.clock, usual=usual)
+        self._stack.push_async_callback(wire.aclose)
+        return Skew(self.timing.wire(wire, vault=vault), clock=self.clock, sink=self.sink)
+
+    def roster(self, scheduler: Scheduler | None = None) -> Roster:
+        """Return a roster of the jobs of the settings; without a scheduler it is good for one pass."""
+        return Roster(
+            self.settings.jobs,
+            rotation=self.rotation,
+            stores=self.stores,
+            scheduler=scheduler,
+            clock=self.clock,
+            sink=self.sink,
+            identity=self.identity,
+            limits=self.settings.limits,
+            ledger=self.ledger,
+        )
+
+    def used_clusters(self) -> set[str]:
+        """Return the names of the clusters that a job writes to."""
+        return {place.cluster for job in self.settings.jobs.values() for place in job.destinations}
+
+    async def login(self) -> None:
+        """Log in to each cluster that a job uses. Raises StoreError: what the first of them answered."""
+        for name in sorted(self.used_clusters()):
+            await self.stores[name].login()
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings, *, sinks: tuple[Sink, ...] = (), looks: bool = False, key: bytes = b""
+) -> AsyncIterator[Parts]:
+    """Build and wire the parts; on the way out close connections and revoke the Vault tokens that we logged in for.
+
+    `looks`: for a verb that only looks, and keeps nothing in the ledger. `key`: of a fleet's fingerprints, for a node.
+    """
+    async with AsyncExitStack() as stack:
+        yield Parts(settings, sinks or (LogSink(),), stack, looks=looks, key=key)
