@@ -41,6 +41,7 @@ Identifier: TypeAlias = Annotated[str, PlainValidator(identifier, json_schema_in
 InFlight: TypeAlias = Annotated[int, Field(ge=40, le=5000), Kind("whole number, 40 to 5000")]
 AtOnce: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 Provider: TypeAlias = Annotated[str, PlainValidator(words.segment, json_schema_input_type=str), Kind("name")]
+PerProvider: TypeAlias = Annotated[dict[Provider, AtOnce], Kind("table of whole numbers")]
 
 
 def _span(default: str, meaning: str, *examples: str) -> object:
@@ -75,6 +76,6 @@ with warnings.catch_warnings():
         reconcile: keys.Span = _span("5m", "How often jobs.toml is held against the table.", "1m")  # type: ignore[assignment]  # a field
         remove_grace: keys.Span = _span("10m", "A job that no node knows for so long is taken out of the table.", "1h")  # type: ignore[assignment]  # a field
         log_keep: keys.Span = _span("1h", "How long the table's own log is kept; the history is another.", "10m")  # type: ignore[assignment]  # a field
-        per_provider: dict[Provider, AtOnce] = usually(
+        per_provider: PerProvider = usually(
             {}, "Renewals at once at a provider, in the whole fleet; `[limits]` is for each node.", {"semansys": 20}
         )

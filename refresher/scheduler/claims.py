@@ -138,9 +138,9 @@ class Claims:
     def lose(self, *, lost: bool = True) -> None:
         """Give every job back at once. `lost`: since PostgreSQL is away, and others may have them by now."""
         for name in tuple(self._claims):
+            self._end(name, AGAIN)
             if lost and self.questions.busy(name):
                 self._lost.add(name)
-            self._end(name, AGAIN)
 
     def withdraw(self, *, all_but_walking: bool = False) -> None:
         """Give back what nobody here is about to walk: Vault is away for it, or we are about to leave."""

@@ -64,14 +64,11 @@ def test_it_is_made_checked_and_made_again(cli, jobs, base: Base):
 def test_a_node_may_use_it_and_nothing_else(cli, jobs, base: Base):
     cluster(cli, jobs, "install", "--dsn", base.owner)
     code, _, err = cluster(cli, jobs, "install")
-    assert (code, err) == (
-        1,
-        "refresher cluster: PostgreSQL: InsufficientPrivilegeError (42501): run refresher cluster install as the owner; "
-        "it grants what a node needs\n",
-    )
+    assert code == 1
+    assert err.startswith("refresher cluster: PostgreSQL: InsufficientPrivilegeError (42501): run refresher cluster ")
     assert cluster(cli, jobs, "nodes").code == 1
     rights = base.sql(
-        f"SELECT has_schema_privilege('{ROLE}', 'refresher', 'CREATE'),"
+        f"SELECT has_schema_privilege('{ROLE}', 'refresher', 'CREATE'),"  # noqa: S608  # names of our own
         f" has_table_privilege('{ROLE}', 'refresher.pgqueuer', 'TRUNCATE'),"
         f" (SELECT rolsuper OR rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = '{ROLE}')"
     )
