@@ -23,12 +23,12 @@ def build(main: Reading[File], jobs: Mapping[str, Job], findings: Findings) -> P
     model, file = main.model.scheduler, main.file
     table = model.postgres
     if model.kind == "local":
-        if table.said():
+        if table is not None:
             findings.odd(file, TABLE, "postgres", 'is not used while kind is "local"')
         return None
     if not all(map(find_spec, LIBRARIES)):
         findings.wrong(file, TABLE, "kind", '"postgres" needs more libraries: pip install "refresher[cluster]"')
-    if table.dsn is None:
+    if table is None or table.dsn is None:
         if not any(place[:2] == (TABLE, "postgres") for place in main.bad):
             findings.wrong(file, TABLE, "postgres.dsn", 'is missing: kind "postgres" needs to know where it is')
         return None

@@ -126,8 +126,9 @@ class SchedulerTable(Table):
     kind: Annotated[Literal["local", "postgres"], choice("local", "postgres")] = usually(
         "local", "`local`: this machine alone. `postgres`: shared with others; needs `refresher[cluster]`.", "postgres"
     )
-    postgres: PostgresTable = Field(
-        default_factory=PostgresTable, description="Kind `postgres`: where the nodes meet, and how long they wait."
+    postgres: PostgresTable | None = optional(
+        "Kind `postgres`: where the nodes meet, and how long they wait. Required there.",
+        {"dsn": "postgresql://refresher@pg.example.com/refresher?sslmode=verify-full"},
     )
 
 
