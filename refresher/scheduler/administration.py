@@ -1,7 +1,8 @@
 """What an administrator does with a fleet's schema, each on one connection; errors are one line."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
@@ -9,6 +10,8 @@ import asyncpg
 from refresher.scheduler import schema
 from refresher.scheduler.database import FAILURES, Database, FleetError, close, said
 from refresher.scheduler.queue_table import Node, QueueTable
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -39,6 +42,12 @@ async def verify(database: Database, dsn: str) -> list[str]:
     """Return what is not as it should be. Raises FleetError."""
     async with _connected(database, dsn) as connection:
         return await schema.verify(connection, database.schema)
+
+
+async def answered(database: Database, question: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    """Return what a node's connection answers to `question`. Raises FleetError."""
+    async with _connected(database, "") as connection:
+        return await question(connection)
 
 
 async def nodes(database: Database, dsn: str) -> list[Node]:

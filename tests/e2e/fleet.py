@@ -1,17 +1,45 @@
 """A fleet as operators have it: hosts with the same jobs, each a process, and a PostgreSQL that they meet in."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 from refresher.cli import main
-from tests.e2e.crowd import POLICY
+from tests.e2e.crowd import POLICY, Crowd
 from tests.e2e.site import Daemon, Site
 from tests.servers.postgres import PASSWORD, Base
 
 LEASE, POLL = 3, 1
-JOURNAL = """
-path "{mount}/data/refresher/default.journal" {{ capabilities = ["create", "read"] }}
+INVALID = b'{"error": "invalid_grant"}'  # with the status of a reply that is well, which no client may trust
+RECORDS = """
+path "{mount}/data/refresher/*" {{ capabilities = ["create", "update", "read"] }}
 """
+
+
+class Strict(Crowd):
+    """A provider of single-use refresh tokens: one that is used again costs its client the whole family."""
+
+    def __init__(self, seconds: Callable[[str], int], **more: float) -> None:
+        super().__init__(**more)
+        self.seconds = seconds
+        self.current: dict[str, tuple[str, str]] = {}
+        self.spent: set[str] = set()
+        self.reused: list[str] = []
+        self._serial = count()
+
+    def reply(self, client: str, sent: dict[str, str]) -> bytes:
+        token = sent.get("refresh_token")
+        if token is not None and token != self.current.get(client, ("", ""))[1]:
+            if token in self.spent:
+                self.reused.append(client)
+                self.current.pop(client, None)
+            return INVALID
+        self.spent |= set() if token is None else {token}
+        number = next(self._serial)
+        self.current[client] = pair = f"AT-{client}-{number}", f"RT-{client}-{number}"
+        words = {"access_token": pair[0], "refresh_token": pair[1], "token_type": "Bearer"}
+        return json.dumps(words | {"expires_in": self.seconds(client)}).encode()
 
 
 class Fleet:
@@ -35,7 +63,7 @@ class Fleet:
     def open_to_all(self) -> None:
         """Let each host write whatever the jobs are: a crowd has thousands."""
         for host in self.hosts:
-            policy = (POLICY + JOURNAL).format(mount=self.site.mount)
+            policy = (POLICY + RECORDS).format(mount=self.site.mount)
             self.site.bao.api("PUT", f"sys/policies/acl/{host.role}", {"policy": policy})
             host.allow = lambda _config: None
 
