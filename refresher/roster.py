@@ -245,6 +245,6 @@ class Roster:
     async def _listen(self) -> None:
         while self._scheduler is not None:
             for name in await self._walks.called(self._scheduler, self.charges):
-                self._memory.renew(self.charges.get(name), self._scheduler)
+                self._memory.renew(None if name in self._walks else self.charges.get(name), self._scheduler)
                 self.settle(name)
             await asyncio.sleep(0)

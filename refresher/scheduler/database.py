@@ -85,6 +85,8 @@ async def close(connection: asyncpg.Connection) -> None:
 
 def said(error: BaseException) -> str:
     """Return what went wrong, without any value."""
+    if isinstance(error, RefresherError):
+        return str(error)
     code = getattr(error, "sqlstate", None)
     hint = _HINTS.get(type(error).__name__, "")
     return f"{type(error).__name__}{f' ({code})' if code else ''}{hint}"

@@ -199,7 +199,7 @@ async def test_a_certificate_that_can_not_be_read_changes_no_cluster(site: Site)
         connect, calls = site.connect, []
         site.write(first=FIRST)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("refresher.daemon.Channels", refuses_files(site, calls))
+            patch.setattr("refresher.parts.Channels", refuses_files(site, calls))
             await site.reload()
         assert calls == [None, "/nowhere/ca.pem"]
         assert "/nowhere/ca.pem" in str(site.told("reload_refused")["mistakes"])
