@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refresher import daemon, parts
+from refresher import parts
 from refresher.core.errors import StoreRefusedError, StoreUnavailableError
 from refresher.core.model import Location
 from tests.fakes.manager import listening
