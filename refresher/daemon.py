@@ -9,15 +9,16 @@ from typing import Final
 
 import refresher
 from refresher import reload, turns
+from refresher.control import wiring as control
 from refresher.core import errors
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.settings import Settings
 from refresher.heartbeat import Heartbeat
 from refresher.host import signals
 from refresher.host.notify import Manager
-from refresher.logins import Logins
 from refresher.parts import Parts, build
 from refresher.ports import Sink
+from refresher.pulse import Pulse
 from refresher.reload import Refusals
 from refresher.roster import Roster
 from refresher.sinks.log import LogSink
@@ -30,6 +31,7 @@ __all__ = ["EX_OK", "EX_UNAVAILABLE", "Daemon", "Parts", "build", "run"]
 EX_OK: Final = 0
 EX_UNAVAILABLE: Final = 69  # sysexits.h: Vault refuses us for good
 FIRST_LOGIN: Final = timedelta(seconds=2)
+LAST_CALL: Final = timedelta(seconds=1)  # for hooks, at the end: an idle daemon ends within two
 
 
 async def run(
@@ -50,7 +52,7 @@ async def run(
         async with build(settings, sinks=sinks, looks=True) as parts:
             if not (key := await turns.key(parts)):
                 return EX_UNAVAILABLE
-    async with build(settings, sinks=sinks, key=key) as parts:
+    async with build(settings, sinks=sinks, key=key, patience=LAST_CALL) as parts:
         daemon = Daemon(parts, stop)
         handlers = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set}
         handlers |= {signal.SIGHUP: daemon.reload.set, signal.SIGUSR2: daemon.reload_by_force}
@@ -98,10 +100,23 @@ class Daemon:
 
         async with asyncio.TaskGroup() as group:
             drift = partial(self._watch.drift, parts.settings.drift_check)
-            logins = Logins(parts.stores, clock=parts.clock, sink=parts.sink).rounds()
-            page = wiring.rounds(parts, roster, self._watch, self._heart)
-            rounds: tuple[Round, ...] = (self._watch.sweep, drift, *logins, partial(self._reloads, group), *page)
-            rounds += self._turns.rounds
+            logins = [store.keep for store in parts.stores.values()]
+            expiries = parts.expiries(roster)
+            served = (
+                *control.rounds(parts, roster),
+                *wiring.rounds(parts, roster, self._watch, self._heart, expiries.logins),
+            )
+            pulse = Pulse(roster, house=parts, standstill=self._heart.standstill)
+            rounds: tuple[Round, ...] = (
+                self._watch.sweep,
+                drift,
+                pulse.beat,
+                expiries.watch,
+                *logins,
+                partial(self._reloads, group),
+                *served,
+                *self._turns.rounds,
+            )
             self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
             self._turns.begin(group, self._stop)
@@ -135,6 +150,7 @@ class Daemon:
             parts.sink.tell(self._refusals.refused(error, old))
             return
         parts.settings = reload.taken_over(old, new)
+        parts.calls.update()
         self._rounds += [group.create_task(self._steady(parts.stores[name].keep)) for name in connected]
         self._roster.update(new.jobs, moved=connected)
         parts.sink.tell(reload.reloaded(old, new, refused=self._refusals.over()))

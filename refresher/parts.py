@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+from refresher.calls import Calls
 from refresher.channels import USUAL, Channels
 from refresher.charge import Identity
 from refresher.core import errors
@@ -12,11 +13,13 @@ from refresher.core.model import Channel
 from refresher.core.settings import Cluster, Settings
 from refresher.discovery import Discovery
 from refresher.endpoint import Endpoint
+from refresher.expiries import Expiries, perishables_of
 from refresher.host import paths, process
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
 from refresher.host.kept import Kept
 from refresher.host.program import Programs
+from refresher.passes import Pass
 from refresher.ports import Http, Scheduler, Sink
 from refresher.roster import Roster
 from refresher.rotation import Rotation
@@ -33,6 +36,7 @@ from refresher.verify import Verifier
 VAULT_DEADLINE: Final = timedelta(seconds=5)  # of one request; a whole write ends within 15 s
 VAULT_KEEPALIVE: Final = timedelta(seconds=300)
 PROVIDER_KEEPALIVE: Final = timedelta()  # a request for a token must not meet a connection that died meanwhile
+HOOK_DEADLINE: Final = timedelta(seconds=10)  # of one call of a webhook
 
 
 class Parts:
@@ -41,7 +45,7 @@ class Parts:
     def __init__(
         self, settings: Settings, sinks: tuple[Sink, ...], stack: AsyncExitStack, *, looks: bool, key: bytes = b""
     ) -> None:
-        directory = paths.state_dir(settings.state_dir)
+        self._directory = directory = paths.state_dir(settings.state_dir)
         known = paths.identity(directory, settings.instance)
         self.ledger: ledger.Ledger | ledger.Reader | SharedLedger
         self.ledger = (ledger.Reader if looks else ledger.Ledger)(directory, settings.instance)
@@ -61,6 +65,9 @@ class Parts:
         self.references = ReferenceReader(self.local, self.stores)
         self.discovery = Discovery(http=self.http, clock=self.clock)
         self.programs = Programs(self.sink)
+        wire = Channels(deadline=HOOK_DEADLINE, keepalive=PROVIDER_KEEPALIVE, clock=self.clock)
+        stack.push_async_callback(wire.aclose)
+        self.calls = Calls(self, http=wire, local=self.local, directory=directory)
         self.endpoint = Endpoint(http=self.http, programs=self.programs, discovery=self.discovery, clock=self.clock)
         verifier = Verifier(http=self.http, discovery=self.discovery, references=self.references, clock=self.clock)
         self.rotation = Rotation(
@@ -73,6 +80,7 @@ class Parts:
             identity=self.identity,
             calendar=CronCalendar(),
             journal=None if looks else journal.Journal(directory, settings.instance),
+            gate=None if looks else self.calls.gate,
         )
         self.connect(settings.clusters)
 
@@ -101,9 +109,9 @@ class Parts:
         self._stack.push_async_callback(wire.aclose)
         return Skew(self.timing.wire(wire, vault=vault), clock=self.clock, sink=self.sink)
 
-    def roster(self, scheduler: Scheduler | None = None) -> Roster:
+    def roster(self, scheduler: Scheduler | None = None) -> Pass:
         """Return a roster of the jobs of the settings; without a scheduler it is good for one pass."""
-        return Roster(
+        return Pass(
             self.settings.jobs,
             rotation=self.rotation,
             stores=self.stores,
@@ -115,23 +123,38 @@ class Parts:
             ledger=self.ledger,
         )
 
-    def used_clusters(self) -> set[str]:
-        """Return the names of the clusters that a job writes to."""
-        return {place.cluster for job in self.settings.jobs.values() for place in job.destinations}
+    def expiries(self, roster: Roster) -> Expiries:
+        """Return what looks after all that comes to an end behind the jobs of `roster`."""
+        shelf = Kept(self._directory, self.settings.instance, prefix="told")
+        return Expiries(roster, self.stores, references=self.references, shelf=shelf, clock=self.clock, sink=self.sink)
+
+    async def look_behind(self, roster: Roster) -> None:
+        """Look once at what stands behind the jobs, and tell of nothing."""
+        for charge in roster.charges.values():
+            charge.perishables = tuple(await perishables_of(charge, self.references))
 
     async def login(self) -> None:
         """Log in to each cluster that a job uses. Raises StoreError: what the first of them answered."""
-        for name in sorted(self.used_clusters()):
+        for name in self.settings.written_clusters:
             await self.stores[name].login()
 
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, sinks: tuple[Sink, ...] = (), looks: bool = False, key: bytes = b""
+    settings: Settings,
+    *,
+    sinks: tuple[Sink, ...] = (),
+    looks: bool = False,
+    patience: timedelta = HOOK_DEADLINE,
+    key: bytes = b"",
 ) -> AsyncIterator[Parts]:
     """Build and wire the parts; on the way out close connections and revoke the Vault tokens that we logged in for.
 
-    `looks`: for a verb that only looks, and keeps nothing in the ledger. `key`: of a fleet's fingerprints, for a node.
+    `looks`: for a verb that only looks, and keeps nothing in the ledger. `patience`: for hooks, at the end.
+    `key`: of a fleet's fingerprints, for a node of one.
     """
     async with AsyncExitStack() as stack:
-        yield Parts(settings, sinks or (LogSink(),), stack, looks=looks, key=key)
+        parts = Parts(settings, sinks or (LogSink(),), stack, looks=looks, key=key)
+        if not looks:
+            await stack.enter_async_context(parts.calls.serving(patience))
+        yield parts

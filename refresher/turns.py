@@ -135,8 +135,8 @@ def of(house: House, read: Callable[[Reference], Secret], roster: Callable[[], R
 
     questions = Questions(
         knows=lambda name: (charge := roster().charges.get(name)) is not None and not charge.leaving,
-        busy=lambda name: name in roster()._walks,  # noqa: SLF001  # its walks are nobody else's to touch
-        walks=lambda name: roster()._walks.under_way(name),  # noqa: SLF001, PLW0108  # as above; it comes later
+        busy=lambda name: roster().is_busy(name),
+        walks=lambda name: roster().is_walked(name),
         harmless=harmless,
     )
     claims = Claims(house.clock, questions)

@@ -52,7 +52,7 @@ class Walks:
         self._sink = sink
         self._holder = identity.holder
         self._queue = Queue(limits)
-        self._queued: dict[str, Charge] = {}
+        self.queued: dict[str, Charge] = {}
         self._looking: set[str] = set()
         self._ended = ended
         self._turn = asyncio.Event()
@@ -62,16 +62,12 @@ class Walks:
         """Whether somebody is busy with the job of that name, or about to be."""
         return name in self._queue or name in self._looking
 
-    def under_way(self, name: str) -> bool:
-        """Whether the job of that name is walked or looked at, and not only queued."""
-        return name in self and name not in self._queued
-
     def offer(self, charge: Charge) -> None:
         """Queue `charge` for a walk, or have it wait for Vault where that is away."""
         name = charge.job.name
         if self.stopping or name in self or self._outages.holds(charge.job):
             return
-        self._queued[name] = charge
+        self.queued[name] = charge
         self._queue.offer(Entry(charge.expires_at or FIRST, name, charge.job.host))
         self._call()
 
@@ -88,7 +84,7 @@ class Walks:
     def withdraw(self, name: str) -> None:
         """Forget a queued job: it is no longer what it was."""
         self._queue.withdraw(name)
-        if self._queued.pop(name, None) is not None:
+        if self.queued.pop(name, None) is not None:
             self._outages.walked(name, down=True)
 
     async def pump(self) -> None:
@@ -114,9 +110,15 @@ class Walks:
         name = charge.job.name
         if charge.pending or name in self or self._outages.holds(charge.job):
             return
+        await self.alone(charge, self._rotation.look(charge))
+
+    async def alone(self, charge: Charge, way: Awaitable[Outcome]) -> None:
+        """Go one way with a job that nobody is busy with; meanwhile nobody is."""
+        name = charge.job.name
         self._looking.add(name)
+        charge.shut = self._outages.shut_to(charge.job)
         try:
-            await self._guarded(charge, self._rotation.look(charge))
+            await self._guarded(charge, way)
         finally:
             self._looking.discard(name)
         self._ended(charge)
@@ -177,6 +179,7 @@ class Walks:
 
         async def save(charge: Charge) -> None:
             if is_wanted(charge):
+                charge.shut = ()  # who ends waits for no probe, but tries
                 await self._guarded(charge, self._rotation.save(charge))
 
         while unwritten := [charge for charge in charges if is_wanted(charge)]:
@@ -194,7 +197,7 @@ class Walks:
         """Start what may run; return whether anything was."""
         started = False
         while not self.stopping and (name := self._queue.take()) is not None:
-            self.group.create_task(self._run(self._queued.pop(name)))
+            self.group.create_task(self._run(self.queued.pop(name)))
             self._moved_at, started = self._clock.monotonic(), True
         return started
 
@@ -210,6 +213,7 @@ class Walks:
             self._ended(charge)
 
     def _way(self, charge: Charge) -> Awaitable[Outcome]:
+        charge.shut = self._outages.shut_to(charge.job)
         if charge.leaving:
             return self._rotation.save(charge)
         return self._rotation.rotate(charge, force=charge.job.name in self.forced)
@@ -224,17 +228,10 @@ class Walks:
             self.crash(charge, error)
             self._outages.walked(charge.job.name, down=False)
             return None
-        self._outages.walked(charge.job.name, down=ended.store_down)
-        if ended.store_down and not self.stopping:
-            self._outages.begin(charge.job, ended.error or "", self.group)
+        self._outages.walked(charge.job.name, down=ended.store_down, away=ended.away)
+        if (ended.store_down or ended.away) and not self.stopping:
+            self._outages.begin(charge.job, ended, self.group)
         return ended
-
-
-def may_walk(scheduler: Scheduler | None, charge: Charge, *, force: bool = False) -> bool:
-    """Whether a walk of `charge` is ours to begin. What is in our hands and unwritten is, whoever else is there."""
-    if scheduler is None or force or charge.pending or charge.leaving:
-        return True
-    return scheduler.ours(charge.job.name, urgent=charge.changed)
 
 
 async def each(ones: Iterable[_T], deed: Callable[[_T], Awaitable[None]]) -> None:

@@ -9,15 +9,17 @@ import glob
 import os
 import re
 import stat
-import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+
+import tomli
 
 from refresher.config.mistakes import Findings
 
 LARGEST: Final = 64 * 2**20  # bytes; 100,000 jobs take about 30 MB
 _PLACE: Final = re.compile(r"\(at line ([0-9]+), column ([0-9]+)\)\Z")
-_SYNTAX: Final = (  # how tomllib's messages begin, and what a person may do
+_SYNTAX: Final = (  # how tomli's messages begin, and what a person may do
     ("Expected '=' after a key", 'a key is followed by "=" and a value'),
     ("Invalid value", "no value stands here; a text stands in quotes"),
     ("Cannot overwrite a value", "this key stands here for the second time"),
@@ -83,10 +85,10 @@ def _without_waiting(name: str, flags: int) -> int:
 def _parse(data: bytes) -> dict[str, Any]:
     try:
         text = data.decode("utf-8-sig")
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except UnicodeDecodeError as problem:
         raise _TextError(f"is not UTF-8 (line {_line(data, problem.start)})") from None
-    except tomllib.TOMLDecodeError as problem:
+    except tomli.TOMLDecodeError as problem:
         message = str(problem)
     except (ValueError, RecursionError):  # an integer of thousands of digits, brackets thousands deep
         raise _TextError("is TOML nested, or with numbers, beyond use") from None
@@ -105,12 +107,16 @@ def is_wild(pattern: str) -> bool:
     return glob.has_magic(pattern)
 
 
-def included(patterns: list[str], main: Path) -> tuple[list[Path], dict[str, int]]:
-    """Return the files that `patterns` name, each once, sorted within a pattern, and how many each pattern names."""
-    found: dict[Path, None] = {}
+def included(patterns: Iterable[str], main: Path) -> tuple[dict[Path, list[int]], dict[str, int]]:
+    """Return the files that `patterns` name, sorted within a pattern, each with the numbers of those that name it.
+
+    Besides: how many files each pattern names.
+    """
+    found: dict[Path, list[int]] = {}
     counts: dict[str, int] = {}
-    for pattern in patterns:
+    for number, pattern in enumerate(patterns):
         names = sorted(glob.glob(pattern, root_dir=main.parent))  # noqa: PTH207  # Path.glob takes no absolute pattern
-        found |= dict.fromkeys(main.parent / name for name in names)
+        for name in names:
+            found.setdefault(main.parent / name, []).append(number)
         counts[pattern] = len(names)
-    return list(found), counts
+    return found, counts

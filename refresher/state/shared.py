@@ -39,6 +39,7 @@ class Local(Protocol):
 
     def recall(self, job: str) -> Remembered | None: ...
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None: ...
+    def keep(self, job: str, kept: Remembered) -> None: ...
     def rename(self, before: str, job: str) -> None: ...
     def close(self) -> None: ...
 
@@ -76,6 +77,11 @@ class SharedLedger:
             attempts.append(attempt_of(ended, at))
         if ended.job in self._waiting or len(self._waiting) < BACKLOG:
             self._waiting[ended.job] = attempts[-EACH:], remembered.written(kept)
+
+    def keep(self, job: str, kept: Remembered) -> None:
+        """Keep what is known of `job`, without an attempt: here, and for the fleet."""
+        self._local.keep(job, kept)
+        self._waiting[job] = self._waiting.get(job, ([], ""))[0], remembered.written(kept)
 
     def rename(self, before: str, job: str) -> None:
         """Have `job` go on with what was kept of it here under the name `before`."""

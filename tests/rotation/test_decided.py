@@ -11,6 +11,7 @@ from refresher.charge import Charge
 from refresher.core import policy
 from refresher.core.job import Margin
 from refresher.core.model import Location
+from refresher.core.orders import Orders
 from refresher.core.published import StateRecord
 from refresher.core.secret import Secret
 from refresher.decided import FACTS, Decided
@@ -23,6 +24,7 @@ STRANGE = replace(a_token_held(), ours=False)
 OTHERS = {
     "job": a_job(name="another"),
     "held": (a_token_held(2 * MINUTE),),
+    "behind": {PLACE: replace(TROUBLE, kind="outage")},
     "known_ours": frozenset({PLACE}),
     "record": StateRecord(version=1, refresh_token=Secret("RT"), updated_at=NOW),
     "latch": replace(TROUBLE, kind="permanent"),
@@ -35,6 +37,8 @@ OTHERS = {
     "unknown": True,
     "leased_until": NOW + 5 * MINUTE,
     "replay_until": NOW + 5 * MINUTE,
+    "orders": Orders(released=True),
+    "vetoed_until": NOW + 50 * MINUTE,
 }
 NONE = {  # of any value: no fact
     "versions": (9,),
@@ -42,7 +46,12 @@ NONE = {  # of any value: no fact
     "reckoned": (NOW + MINUTE, 1.0),
     "seen": "x",
     "refused": "x",
+    "refresh_life": (NOW, NOW + MINUTE),
+    "perishables": (object(),),
     "unwritten": object(),
+    "owed": object(),
+    "away": frozenset({"x"}),
+    "shut": ("x",),
     "tried": "taken",
     "unkept": Secret("RT"),
     "intent": object(),
