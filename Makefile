@@ -102,7 +102,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(PY)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(PY)
-	$(PIP_INSTALL) --editable '.[audit,demo,docs,package,test]'
+	$(PIP_INSTALL) --editable '.[audit,cluster,demo,docs,package,test]'
 	@touch $@ $(VENV)/.demo
 
 # Node.js is the machine's or, without one, the wheel's: tests/servers/node.py finds it.
@@ -113,7 +113,7 @@ $(MODULES): tests/servers/package.json tests/servers/package-lock.json tests/ser
 constraints: | $(PY)
 	rm -rf $(VENV)/newest
 	$(PY) -m venv $(VENV)/newest
-	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[audit,demo,docs,package,test]'
+	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[audit,cluster,demo,docs,package,test]'
 	echo "# The versions that were tested together: make constraints" >constraints.txt
 	$(VENV)/newest/bin/python -m pip freeze --exclude refresher >>constraints.txt
 	rm -rf $(VENV)/newest
