@@ -29,6 +29,7 @@ from refresher.sinks.log import LogSink
 from refresher.timed import Bell as AnyBell
 from refresher.web import wiring
 
+SILENCE: Final = open(os.devnull, "w")  # noqa: SIM115, PTH123  # as long as the process
 JSON: Final = (("content-type", "application/json"),)
 
 
@@ -94,7 +95,7 @@ async def serving(settings: Settings, *, wait: bool = True) -> AsyncIterator[Fle
                 yield Fleet(parts, roster, bell, counted)
                 stop.set()
             bell.close()
-        log.configure(LogSettings(format="json"), stream=open(os.devnull, "w"))  # noqa: SIM115, PTH123  # as long as the process
+        log.configure(LogSettings(format="json"), stream=SILENCE)
 
 
 def settings_of(config: Path) -> Settings:

@@ -43,7 +43,7 @@ WHATS: Final[Mapping[str, str]] = {
 def run(*, quick: bool) -> Report:
     """Measure."""
     report = Report("scale", quick=quick)
-    sizes = (50, 500) if quick else SIZES
+    sizes = (20, 200) if quick else SIZES
     found: dict[int, list[dict[str, float]]] = defaultdict(list)
     for turn in range(1 if quick else max(TIMES.values())):
         for size in sizes:
