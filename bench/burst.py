@@ -25,7 +25,9 @@ def run(*, quick: bool) -> Report:
             running.wait(jobs)
             rates = _rates(running.rotated, 5)
             cpu = running.cpu / jobs * 1000
-            report.add("load_to_first", f"{jobs:,} jobs: start to the first rotation, on the wall", "s", [_first(running)])
+            report.add(
+                "load_to_first", f"{jobs:,} jobs: start to the first rotation, on the wall", "s", [_first(running)]
+            )
         writes += _ceiling(stand, bao, times, quick=quick)
         report.add("start_rate", f"{jobs:,} jobs overdue at start: rotations a second (fifths of the run)", "/s", rates)
         report.add("start_cpu", "the daemon's processor time for each, with load and look", "ms", [cpu])
@@ -39,7 +41,9 @@ def run(*, quick: bool) -> Report:
         report.add("back_to_wrk", "back after an outage, against wrk's writes", "x", [one / ceiling for one in back])
     else:
         report.note("wrk is not installed (Debian: apt-get install wrk): nothing to hold the rates against.")
-    report.note("The daemon, OpenBao and the token endpoint share the machine's processors; wrk has OpenBao for itself.")
+    report.note(
+        "The daemon, OpenBao and the token endpoint share the machine's processors; wrk has OpenBao for itself."
+    )
     return report
 
 
@@ -47,9 +51,7 @@ def _ceiling(stand: House, bao: OpenBao, times: int, *, quick: bool) -> list[flo
     if not wrk.is_there():
         return []
     token = bao.root_token.reveal()
-    return [
-        wrk.rate(stand.folder, stand.address, token, "write", seconds=1 if quick else 3) for _ in range(times)
-    ]
+    return [wrk.rate(stand.folder, stand.address, token, "write", seconds=1 if quick else 3) for _ in range(times)]
 
 
 def _outage(stand: House, bao: OpenBao, jobs: int) -> tuple[float, list[float]]:

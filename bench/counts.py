@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Final
 
-from bench.fleet import Fleet, Instant, serving, settings_of
+from bench.fleet import WIRE, Fleet, Instant, serving, settings_of
 from bench.report import Report
 from bench.servers import empty_house
 from refresher import daemon
+from refresher.core.settings import Settings
 
 JOBS: Final = 20
 TIMES: Final = 5
@@ -35,16 +36,16 @@ def add(report: Report) -> None:
 
 def counted(jobs: int = JOBS) -> Mapping[str, float]:
     """Return the counts, per job."""
-    real = daemon.Channels
+    real = getattr(daemon, WIRE)
     Instant.install(stands=True)
     try:
         with empty_house() as stand:
             return asyncio.run(_count(settings_of(stand.config(jobs)), jobs))
     finally:
-        daemon.Channels = real  # type: ignore[misc]  # as it was
+        setattr(daemon, WIRE, real)
 
 
-async def _count(settings: daemon.Settings, jobs: int) -> Mapping[str, float]:
+async def _count(settings: Settings, jobs: int) -> Mapping[str, float]:
     async with serving(settings) as fleet:
         looks = Instant.asked["read"]
         await fleet.rotate()  # what is made at first use is made

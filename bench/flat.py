@@ -41,7 +41,14 @@ def run(*, quick: bool) -> Report:
 
 
 async def _rounds(  # noqa: PLR0913, PLR0917  # the sizes
-    stand: House, token: Secret, flights: tuple[int, ...], origins: tuple[int, ...], jobs: int, rounds: int, *, warm_up: bool
+    stand: House,
+    token: Secret,
+    flights: tuple[int, ...],
+    origins: tuple[int, ...],
+    jobs: int,
+    rounds: int,
+    *,
+    warm_up: bool,
 ) -> Mapping[str, list[float]]:
     costs: defaultdict[str, list[float]] = defaultdict(list)
     cases = [("flight", size, size, 1) for size in flights] + [("origin", size, FIXED, size) for size in origins]

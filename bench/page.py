@@ -61,7 +61,9 @@ def _burst(found: Found) -> list[Sequence[str]]:
 
 
 def _flat(found: Found) -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = [("processor time per rotation", "refresher", "against one", "stock httpx, the bare pair", "against one")]
+    rows: list[Sequence[str]] = [
+        ("processor time per rotation", "refresher", "against one", "stock httpx, the bare pair", "against one")
+    ]
     for kind, sizes, unit in (("flight", flat.FLIGHTS, "in flight"), ("origin", flat.ORIGINS, "token hosts")):
         for size in sizes:
             cells = [f"{size} {unit}"]
@@ -127,7 +129,13 @@ def _all(report: Report) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [("what", "median", "least to most")]
     for one in report.figures.values():
         unit = f" {one.unit}" if one.unit else ""
-        rows.append((one.what, f"{digits(one.median)}{unit}", f"{digits(one.least)} to {digits(one.most)}" if one.count > 1 else ""))
+        rows.append(
+            (
+                one.what,
+                f"{digits(one.median)}{unit}",
+                f"{digits(one.least)} to {digits(one.most)}" if one.count > 1 else "",
+            )
+        )
     return rows
 
 
@@ -157,11 +165,15 @@ BAR: Final = 22
 
 def picture(found: Found) -> str:
     """Return the SVG: what a rotation costs, by whom."""
-    bars = [(what, figure.median, key) for key, what in rotation.WHATS.items() if (figure := figure_of(found, f"rotation.{key}_ms"))]
+    bars = [
+        (what, figure.median, key)
+        for key, what in rotation.WHATS.items()
+        if (figure := figure_of(found, f"rotation.{key}_ms"))
+    ]
     longest = max(value for _, value, _ in bars)
     height = 64 + BAR * len(bars) + 16
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {FONT}>',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="12" y="24" font-size="15">{escape(TITLE)}</text>',
         f'<text x="12" y="44" fill="#555555">{escape(UNDER)}</text>',
@@ -179,5 +191,6 @@ def picture(found: Found) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
+FONT: Final = 'font-family="sans-serif" font-size="12"'
 TITLE: Final = "Processor time of one rotation: the whole path, and the bare pair of requests by others"
 UNDER: Final = "Eight in flight, a real OpenBao; medians of one run (bench/results/rotation.json)"

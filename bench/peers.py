@@ -1,7 +1,7 @@
 """`peers`: the daemon beside `bao agent`, the nearest program that keeps something fresh and that runs here.
 
-The agent reads secrets and renders each into a file; the daemon asks for a token and writes each into Vault. They do not
-do the same: the agent has one request for each change, the daemon two, and a decision. What both cost is told.
+The agent reads secrets and renders each into a file; the daemon asks for tokens and writes each into Vault. They do
+not do the same: the agent has one request for each change, the daemon two, and a decision. What both cost is told.
 """
 
 import json
@@ -34,7 +34,7 @@ def run(*, quick: bool) -> Report:
             time.sleep(seconds)
             running.poll()
             rotations, spent = len(running.rotated) - done, running.cpu - cpu
-            _tell(report, "refresher", "refresher: rotations", rotations, spent, running.rss, time.monotonic() - began)
+            _tell(report, "refresher", "refresher: rotations", rotations, spent, running.rss, seconds)
         with _agent(stand, bao, jobs, every) as (agent, renders):
             while renders() < jobs:
                 time.sleep(0.1)
@@ -50,7 +50,7 @@ def run(*, quick: bool) -> Report:
                     time.sleep(0.2)
                     renders()
             seen, spent = renders() - done, agent.cpu - cpu
-            _tell(report, "agent", "bao agent: files rendered", seen, spent, agent.rss, time.monotonic() - began)
+            _tell(report, "agent", "bao agent: files rendered", seen, spent, agent.rss, seconds)
     report.add(
         "each_to_agent",
         "processor time of a rotation against that of a file that the agent renders",
@@ -58,8 +58,8 @@ def run(*, quick: bool) -> Report:
         [report.figures["refresher_ms"].median / report.figures["agent_ms"].median],
     )
     report.note(
-        "Not measured: oauth-token-refresher (LoneExile) and vault-oauth2-credentials-agent (edspc). Both are Go programs"
-        " that no registry of ready programs has; there is no Go tool chain here to build them with."
+        "Not measured: oauth-token-refresher (LoneExile) and vault-oauth2-credentials-agent (edspc). Both are Go"
+        " programs that no registry of ready programs has; there is no Go tool chain here to build them with."
     )
     report.note(f"{jobs} secrets. The agent looks at each every {every} s and renders what has changed.")
     return report
@@ -78,9 +78,10 @@ def _agent(stand: House, bao: OpenBao, jobs: int, every: int) -> Iterator[tuple[
     where.mkdir()
     for job in range(jobs):
         bao.api("POST", f"secret/data/peers/{job}", {"data": {"access_token": "none", "expires_at": "0"}})
+    text = '{{ with secret "secret/data/peers/%d" }}{{ .Data.data.access_token }}{{ end }}'
     templates = [
         {
-            "contents": f'{{{{ with secret "secret/data/peers/{job}" }}}}{{{{ .Data.data.access_token }}}}{{{{ end }}}}',
+            "contents": text % job,
             "destination": str(where / str(job)),
             "left_delimiter": "{{",
             "right_delimiter": "}}",
@@ -96,9 +97,10 @@ def _agent(stand: House, bao: OpenBao, jobs: int, every: int) -> Iterator[tuple[
     }
     file = private(stand.folder / "agent.json", json.dumps(config))
     log = stand.folder / "agent.log"
-    with log.open("wb") as out, subprocess.Popen(
-        [openbao.find_binary(), "agent", f"-config={file}"], stdout=out, stderr=out
-    ) as process:
+    with (
+        log.open("wb") as out,
+        subprocess.Popen([openbao.find_binary(), "agent", f"-config={file}"], stdout=out, stderr=out) as process,
+    ):
         try:
             yield Daemon(process, log), _Renders(where)
         finally:

@@ -43,9 +43,7 @@ class Report:
         """Add a figure; return its median."""
         found = [float(value) for value in values]
         median = statistics.median(found)
-        self.figures[key] = Figure(
-            what, unit, _rounded(median), _rounded(min(found)), _rounded(max(found)), len(found)
-        )
+        self.figures[key] = Figure(what, unit, _rounded(median), _rounded(min(found)), _rounded(max(found)), len(found))
         return median
 
     def ratio(self, key: str, what: str, above: Sequence[float], below: Sequence[float]) -> float:

@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -56,10 +57,14 @@ def run(*, quick: bool) -> Report:
         memory = [one["bytes"] / 1024 for one in found[size]]
         report.add(f"memory_{size}", f"{size:,} jobs: memory per job over an empty daemon", "KiB", memory)
         blocked = [one["blocked_ms"] for one in found[size]]
-        report.add(f"blocked_{size}", f"{size:,} jobs due at once: longest the loop was held, processor time", "ms", blocked)
+        report.add(
+            f"blocked_{size}", f"{size:,} jobs due at once: longest the loop was held, processor time", "ms", blocked
+        )
         gap = [one["gap_ms"] for one in found[size]]
         report.add(f"gap_{size}", f"{size:,} jobs due at once: longest the loop was held, on the wall", "ms", gap)
-        report.add(f"dropped_{size}", f"{size:,} jobs due at once: dropped", "", [one["dropped"] for one in found[size]])
+        report.add(
+            f"dropped_{size}", f"{size:,} jobs due at once: dropped", "", [one["dropped"] for one in found[size]]
+        )
     first, last = sizes[0], sizes[-1]
     growth = math.log(last / first)
     for key, what in (("start", "load, build, look, decide, schedule"), *WHATS.items()):
@@ -128,7 +133,7 @@ async def _measure(jobs: int) -> dict[str, float]:
             found["build_s"] = time.process_time() - began
             began = time.process_time()
             while any(charge.held is None for charge in fleet.roster.charges.values()):
-                await asyncio.sleep(0.05)
+                await fleet.parts.clock.sleep(timedelta(milliseconds=50))
             found["schedule_s"] = time.process_time() - began
             process.keep_what_stands()  # as the daemon does when it is ready
             found["bytes"] = (_resident() - empty) / jobs
@@ -146,7 +151,7 @@ async def _rounds(fleet: Fleet, settings: Settings, found: dict[str, float]) -> 
         with _timed(found, "sweep"):
             sweep = group.create_task(one.sweep())
             while one.swept_at == before:
-                await asyncio.sleep(0)
+                await parts.clock.sleep(timedelta())
         sweep.cancel()
     with _timed(found, "reload"):
         new = await asyncio.to_thread(reload.read, settings, force=False)

@@ -90,7 +90,7 @@ def house(ports: int = 1, *, lifetime: int = LIFETIME) -> Iterator[tuple[House, 
     """Start OpenBao (storage in memory) and the token endpoint."""
     with folder() as where, _openbao(where) as bao, token_endpoint(ports, lifetime=lifetime) as urls:
         bao.mount("secret")
-        role_id, secret_id = bao.approle("bench", POLICY, token_ttl="700h")
+        role_id, secret_id = bao.approle("bench", POLICY, token_ttl="700h")  # noqa: S106  # how long it lives
         private(where / "vault.secret", secret_id.reveal())
         yield House(where, bao.address, role_id, urls), bao
 

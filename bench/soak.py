@@ -17,7 +17,10 @@ def run(*, quick: bool, hours: float = 8.0) -> Report:
     report = Report("soak", quick=quick)
     seconds, every = (3.0, 0.5) if quick else (hours * 3600, 30.0)
     samples: list[tuple[float, int, int, int]] = []
-    with house(lifetime=LIFETIME) as (stand, _), daemon(stand.config(JOBS, listen=str(stand.folder / "web"))) as running:
+    with (
+        house(lifetime=LIFETIME) as (stand, _),
+        daemon(stand.config(JOBS, listen=str(stand.folder / "web"))) as running,
+    ):
         began = time.monotonic()
         while (at := time.monotonic() - began) < seconds:
             time.sleep(every)
@@ -38,7 +41,12 @@ def run(*, quick: bool, hours: float = 8.0) -> Report:
         ),
         start=1,
     ):
-        report.add(f"{key}_first", f"{what}, the first fifth after an eighth of the run", unit, [o[place] / scale for o in first])
+        report.add(
+            f"{key}_first",
+            f"{what}, the first fifth after an eighth of the run",
+            unit,
+            [o[place] / scale for o in first],
+        )
         report.add(f"{key}_last", f"{what}, the last fifth", unit, [o[place] / scale for o in last])
     grown = report.figures["rss_last"].median / report.figures["rss_first"].median - 1
     report.add("rss_growth", "growth of the resident memory after the first eighth", "%", [grown * 100])

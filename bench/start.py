@@ -24,7 +24,7 @@ def run(*, quick: bool) -> Report:
     costs: defaultdict[str, list[float]] = defaultdict(list)
     with empty_house() as stand:
         config = str(stand.config(10))
-        ways = {"bare": (sys.executable, "-c", "pass")}
+        ways: dict[str, tuple[str, ...]] = {"bare": (sys.executable, "-c", "pass")}
         verbs = dict(list(VERBS.items())[:2]) if quick else VERBS
         ways |= {key: (*REFRESHER, *(w.format(config=config) for w in words)) for key, words in verbs.items()}
         for turn in range(2 if quick else 21):

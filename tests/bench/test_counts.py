@@ -20,7 +20,14 @@ def counted() -> Mapping[str, float]:
 
 @pytest.mark.parametrize(
     ("what", "count"),
-    [("token_requests", 1), ("vault_writes", 1), ("vault_reads", 0), ("vault_other", 0), ("log_lines", 1), ("looks", 1)],
+    [
+        ("token_requests", 1),
+        ("vault_writes", 1),
+        ("vault_reads", 0),
+        ("vault_other", 0),
+        ("log_lines", 1),
+        ("looks", 1),
+    ],
 )
 def test_a_rotation_in_steady_state_asks_and_writes_once_and_reads_nothing(
     counted: Mapping[str, float], what: str, count: int

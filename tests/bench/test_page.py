@@ -47,6 +47,8 @@ def test_a_figure_that_is_not_of_the_results_is_seen() -> None:
     assert page.page(text, {"one": report.Report("one", figures=figures)}) == "<!-- one.a -->2 x<!-- -->"
 
 
-@pytest.mark.parametrize(("value", "said"), [(0, "0"), (0.01234, "0.0123"), (1.15, "1.15"), (12.34, "12.3"), (1234.5, "1,234")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(0, "0"), (0.01234, "0.0123"), (1.15, "1.15"), (12.34, "12.3"), (1234.5, "1,234")]
+)
 def test_three_digits_count(value: float, said: str) -> None:
     assert report.digits(value) == said
