@@ -18,7 +18,7 @@ from bench import report as reports
 from bench.report import Report
 from bench.servers import one_for_all
 
-NAMES: Final = ("rotation", "cron", "burst", "flat", "scale", "lateness", "start", "peers", "soak")
+NAMES: Final = ("rotation", "start", "cron", "scale", "burst", "flat", "lateness", "peers", "soak")
 Benchmark = Callable[..., Report]
 
 

@@ -16,7 +16,7 @@ from refresher.core.secret import Secret
 
 FLIGHTS: Final = (1, 8, 32, 128)
 ORIGINS: Final = (1, 50, 200)
-JOBS: Final = 400
+JOBS: Final = 250
 FIXED: Final = 8  # in flight, where the number of hosts changes
 HTTPX: Final = 100  # pairs of stock httpx in a round: a hundred tell enough
 
@@ -24,7 +24,7 @@ HTTPX: Final = 100  # pairs of stock httpx in a round: a hundred tell enough
 def run(*, quick: bool) -> Report:
     """Measure."""
     report = Report("flat", quick=quick)
-    flights, origins, jobs, rounds = ((1, 4), (1, 2), 4, 1) if quick else (FLIGHTS, ORIGINS, JOBS, 7)
+    flights, origins, jobs, rounds = ((1, 4), (1, 2), 4, 1) if quick else (FLIGHTS, ORIGINS, JOBS, 5)
     with house(max(origins)) as (stand, bao):
         costs = asyncio.run(_rounds(stand, token_of(bao), flights, origins, jobs, rounds, warm_up=not quick))
     for kind, sizes, unit in (("flight", flights, "in flight"), ("origin", origins, "token hosts")):

@@ -52,7 +52,7 @@ def keep_what_stands() -> None:
     """Spare the garbage collector what stands now: it is there to stay. Give back what the way there took.
 
     Else it looks through everything that is known of every job again and again, while nobody is served: of ten
-    thousand jobs for an eighth of a second. And reading jobs.toml leaves as much free memory as the jobs themselves take.
+    thousand jobs for an eighth of a second. And to read jobs.toml takes more memory than the jobs do that come of it.
     """
     gc.collect()
     gc.freeze()
