@@ -4,8 +4,8 @@
 """
 
 import asyncio
+import io
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
@@ -29,7 +29,6 @@ from refresher.sinks.log import LogSink
 from refresher.timed import Bell as AnyBell
 from refresher.web import wiring
 
-SILENCE: Final = open(os.devnull, "w")  # noqa: SIM115, PTH123  # as long as the process
 WIRE: Final = "Channels"  # what daemon.py makes its wires of
 JSON: Final = (("content-type", "application/json"),)
 
@@ -96,7 +95,7 @@ async def serving(settings: Settings, *, wait: bool = True) -> AsyncIterator[Fle
                 yield Fleet(parts, roster, bell, counted)
                 stop.set()
             bell.close()
-        log.configure(LogSettings(format="json"), stream=SILENCE)
+        log.configure(LogSettings(), stream=io.StringIO())  # the file is gone
 
 
 def settings_of(config: Path) -> Settings:

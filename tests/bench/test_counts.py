@@ -10,11 +10,17 @@ import pytest
 from bench import counts
 from refresher.rotation import Rotation
 
-CALLS = 900  # of Python functions, in a rotation, by CPython 3.11
+CALLS = 870  # of Python functions, in a rotation, by CPython 3.11
+
+
+# Of the module: a test's own fixtures look at each event, and their calls would count.
+@pytest.fixture(scope="module")
+def counted() -> Mapping[str, float]:
+    return counts.counted()
 
 
 @pytest.fixture(scope="module")
-def counted() -> Mapping[str, float]:
+def again() -> Mapping[str, float]:
     return counts.counted()
 
 
@@ -39,8 +45,8 @@ def test_a_rotation_takes_no_more_calls_than_it_did(counted: Mapping[str, float]
     assert 0 < counted["python_calls"] <= CALLS
 
 
-def test_the_calls_are_the_same_in_every_run(counted: Mapping[str, float]) -> None:
-    assert counts.counted()["python_calls"] == pytest.approx(counted["python_calls"], rel=0.02)
+def test_the_calls_are_the_same_in_every_run(counted: Mapping[str, float], again: Mapping[str, float]) -> None:
+    assert again["python_calls"] == pytest.approx(counted["python_calls"], rel=0.02)
 
 
 def test_one_more_read_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
