@@ -27,7 +27,7 @@ def run(*, quick: bool) -> Report:
         ways: dict[str, tuple[str, ...]] = {"bare": (sys.executable, "-c", "pass")}
         verbs = dict(list(VERBS.items())[:2]) if quick else VERBS
         ways |= {key: (*REFRESHER, *(w.format(config=config) for w in words)) for key, words in verbs.items()}
-        for turn in range(2 if quick else 21):
+        for turn in range(2 if quick else 8):
             for key, command in ways.items():
                 spent = cost(command)
                 if turn:  # the first is to warm up
