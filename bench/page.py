@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from bench import counts, cron, flat, rotation, scale, start, targets
-from bench.report import Report, digits, load
+from bench.report import digits, load
 from bench.targets import Found, figure_of
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "explanation" / "performance.md"
 PICTURE: Final = ROOT / "docs" / "img" / "performance.svg"
-TABLE: Final = re.compile(r"(<!-- table ([a-z]+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+TABLE: Final = re.compile(r"(<!-- table ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 FIGURE: Final = re.compile(r"(<!-- ([a-z]+\.[a-z0-9_]+) -->).*?(<!-- -->)")
 
 
@@ -30,7 +30,7 @@ def write() -> None:
 
 def page(text: str, found: Found) -> str:
     """Return the page with the tables and figures of `found`. Raises KeyError for one that is not there."""
-    text = TABLE.sub(lambda block: block[1] + _table(TABLES[block[2]](found)) + block[3], text)
+    text = TABLE.sub(lambda block: block[1] + _table(TABLES[block[2]](found)) + "\n" + block[3], text)
     return FIGURE.sub(lambda block: block[1] + _said(found, block[2]) + block[3], text)
 
 
@@ -57,7 +57,7 @@ def _cron(found: Found) -> list[Sequence[str]]:
 
 
 def _burst(found: Found) -> list[Sequence[str]]:
-    return _all(found["burst"])
+    return _all(found, "burst")
 
 
 def _flat(found: Found) -> list[Sequence[str]]:
@@ -99,15 +99,15 @@ def _start(found: Found) -> list[Sequence[str]]:
 
 
 def _lateness(found: Found) -> list[Sequence[str]]:
-    return _all(found["lateness"])
+    return _all(found, "lateness")
 
 
 def _peers(found: Found) -> list[Sequence[str]]:
-    return _all(found["peers"])
+    return _all(found, "peers")
 
 
 def _soak(found: Found) -> list[Sequence[str]]:
-    return _all(found["soak"])
+    return _all(found, "soak")
 
 
 TABLES: Final[Mapping[str, Callable[[Found], list[Sequence[str]]]]] = {
@@ -125,9 +125,9 @@ TABLES: Final[Mapping[str, Callable[[Found], list[Sequence[str]]]]] = {
 }
 
 
-def _all(report: Report) -> list[Sequence[str]]:
+def _all(found: Found, name: str) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [("what", "median", "least to most")]
-    for one in report.figures.values():
+    for one in found[name].figures.values() if name in found else ():
         unit = f" {one.unit}" if one.unit else ""
         rows.append(
             (

@@ -109,7 +109,8 @@ def machine() -> Mapping[str, Any]:
         "memory_gib": round(int(memory.split()[1]) / 2**20, 1),
         "system": f"Linux {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 1),
+        "load": round(os.getloadavg()[0], 1),  # of all that is at work on it
+        "niceness": os.nice(0),
         "versions": {name: version(name) for name in LIBRARIES},
     }
 
