@@ -23,6 +23,7 @@ from refresher.core.outcome import Outcome
 from refresher.core.remembered import Attempted
 from refresher.core.secret import Secret
 from refresher.core.settings import Settings
+from refresher.memory import to_keep
 from refresher.ports import Sink
 from refresher.providers.consent import explain_consent
 from refresher.sinks.log import LogSink
@@ -164,9 +165,9 @@ class Authorization:
                 await self._interruption.pause(wait)
             except InterruptedWaitError:
                 break
-        if ended.well and charge.last_at is not None:
+        if ended.outcome in ("rotated", "fresh") and charge.last_at is not None:
             charge.attempted = Attempted(at=charge.last_at, outcome=ended.outcome, error=ended.error)
-            self._parts.ledger.note(ended, charge.last_at, charge.kept)
+            self._parts.ledger.note(ended, charge.last_at, to_keep(charge))
         return ended
 
     async def _save(self, charge: Charge) -> Outcome:
@@ -192,7 +193,7 @@ def _on_trial(job: Job, reference: Reference | None) -> Charge:
 
 def _took(ended: Outcome) -> bool:
     """Whether the provider took the refresh token; it is not asked while another may be spending it, or has."""
-    return ended.well and ended.reason not in ("grant_unknown", "leased")
+    return ended.outcome in ("rotated", "fresh") and ended.reason not in ("grant_unknown", "leased")
 
 
 def _held(charge: Charge) -> Secret | None:

@@ -1,20 +1,21 @@
 """A job in our care: what is known of it, in memory, between one walk and the next."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from typing import Final, Literal, TypeAlias
 
-from refresher.core import policy
 from refresher.core.entry import Entry
 from refresher.core.errors import AwaitedSecretError
 from refresher.core.job import Job, asked_for
 from refresher.core.model import Location, Token
+from refresher.core.orders import NO_ORDERS, Orders
 from refresher.core.outcome import Outcome
+from refresher.core.perishable import Life, Perishable
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
-from refresher.core.remembered import Attempted, Remembered, Seen
+from refresher.core.remembered import Attempted, Seen
 from refresher.core.secret import Secret
 from refresher.ports import Clock
 
@@ -62,8 +63,14 @@ class Charge:
     hint: datetime | None = None  # when the provider said to come back for the next token
     scheduled: datetime | None = None  # the first time on the job's calendar after its token was issued
     seen: str = ""  # keyed fingerprint of the access token that readers hold
+    refresh_life: Life | None = None  # from when until when the refresh token lives, where the provider says so
+    perishables: tuple[Perishable, ...] = ()  # what stands behind the job and comes to an end, as it was last seen
     refused: str = ""  # keyed fingerprint of a refresh token that was refused: never sent again
     unwritten: Token | None = None
+    owed: Token | None = None  # the newest token, where some destination has it and another lacks it
+    behind: Mapping[Location, Trouble] = field(default_factory=dict)  # the destinations that lack it, and why
+    away: frozenset[str] = frozenset()  # the clusters that did not answer in the last walk
+    shut: Collection[str] = ()  # the clusters that are known to be away: nobody waits for them
     tried: Tried = ""  # what came of trying `unwritten`, where the job has that done
     unkept: Secret | None = None  # a refresh token that was issued and is not in the state record yet
     intent: Intent | None = None  # ours, from before the request until the state record is idle again
@@ -77,6 +84,7 @@ class Charge:
     watched: tuple[str, datetime] | None = None  # another's intent: its nonce, and since when it stands there
     leased_until: datetime | None = None  # until then another daemon may be spending the grant
     replay_until: datetime | None = None  # until then a refresh token that may be spent may be sent again all the same
+    vetoed_until: datetime | None = None  # until then a hook wants no rotation
     newest: Seen | None = None  # the newest state record that was seen, by an earlier process too
     went_back: bool = False  # the state record is an older one than that
     attempts: int = 0
@@ -86,6 +94,7 @@ class Charge:
     carried: bool = False  # what the job had under its old name is under the new one
     former: "Charge | None" = None  # the job under its old name, while that is brought over
     leaving: bool = False  # its job is no longer configured: only what was issued is still written
+    orders: Orders = NO_ORDERS  # what a person has decided of it, of an earlier process too
     warned: str = ""  # what readers' token was last reported as: "expiring" or "expired"
 
     @property
@@ -112,36 +121,28 @@ class Charge:
     @property
     def expires_at(self) -> datetime | None:
         """When the first of the destinations holds nothing alive; None: unknown, missing, or never."""
-        ends = [one.expires_at if one else None for one in self.held or ()]
+        ends = [one.expires_at if one else None for _, one in self.standing]
         return None if None in ends else min(ends, default=None)  # type: ignore[type-var]  # mypy does not see that None is not among them
+
+    @property
+    def ailing(self) -> Trouble | None:
+        """The trouble to tell of: what holds the job back, else the first that left a destination behind."""
+        return self.holding or min(self.behind.values(), key=lambda one: one.since, default=None)
+
+    @property
+    def standing(self) -> tuple[tuple[Location, Held | None], ...]:
+        """What stands at its destinations, but for those that could not be read yet: nobody knows of these."""
+        if self.held is None:
+            return ()
+        known = zip_longest(self.job.destinations, self.held, self.versions)
+        return tuple(
+            (place, one) for place, one, version in known if one or version is not None or place not in self.behind
+        )
 
     @property
     def places(self) -> tuple[tuple[Location, int | None], ...]:
         """Its destinations with the version that stands at each, None where that is not known."""
         return tuple(zip_longest(self.job.destinations, self.versions))
-
-    def recall(self, kept: Remembered) -> "Charge":
-        """Take over what the ledger kept, and return the charge."""
-        self.attempted, self.latch, self.trouble = kept.attempted, kept.latch, kept.trouble
-        self.refused, self.fetched_at, self.unchanged = kept.refused, kept.fetched_at, kept.unchanged
-        self.newest, self.told = kept.seen, kept.told
-        return self
-
-    @property
-    def kept(self) -> Remembered:
-        """What the ledger is to keep: of Vault's troubles none, which a new process meets by itself."""
-        providers = self.trouble is not None and self.trouble.kind in ("transient", "malformed", "internal")
-        return Remembered(
-            attempted=self.attempted,
-            latch=self.latch,
-            trouble=self.trouble if providers else None,
-            refused=self.refused,
-            fetched_at=self.fetched_at,
-            unchanged=self.unchanged,
-            seen=self.newest,
-            told=self.told,
-            places=tuple(map(str, (*self.job.destinations, *((self.job.state,) if self.job.irreplaceable else ())))),
-        )
 
     def take_up(self, found: Entry, *, journalled: bool) -> None:
         """Have in hand what an earlier process was given, and could not bring to Vault, or what Vault has lost."""
@@ -150,10 +151,7 @@ class Charge:
         self.journalled, self.unknown, self.leased_until = journalled, False, None
 
     def now(self, clock: Clock) -> datetime:
-        """Return the time to decide by: the wall clock's, but it does not go back between one grant and the next.
-
-        A wall clock that is set back makes no token live longer, and no wait.
-        """
+        """Return the time to decide by: the wall clock's, but it never goes back between one grant and the next."""
         wall, ticks = clock.now(), clock.monotonic()
         if self.reckoned is not None:
             then, at = self.reckoned
@@ -178,6 +176,16 @@ class Charge:
         if self.trouble is not None:
             self.trouble = replace(self.trouble, retry_at=self.trouble.since)
 
+    def relieve(self, *, by_hand: bool) -> Trouble | None:
+        """Let nothing hold the job back, and return what did; a token that a person brought speaks for Vault alone."""
+        if by_hand:
+            self.trouble = (
+                None if self.trouble is not None and self.trouble.kind in ("store", "outage") else self.trouble
+            )
+            return None
+        before, self.latch, self.trouble = self.latch or self.trouble, None, None
+        return before
+
     def open_latch(self) -> None:
         """Let nothing of the latch hold the job back; it stays on record, so that its recovery is told."""
         if self.latch is not None:
@@ -193,7 +201,7 @@ class Charge:
         known_ours = frozenset(place for place in self.known_ours if place.cluster not in moved)
         carried = self.carried and self.job.moved_from == job.moved_from
         afresh = replace(self, job=job, held=None, versions=(), record=None, trouble=None, carried=carried, former=None)
-        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False)
+        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False, owed=None, behind={})
 
     def inherited_by(self, heir: "Charge") -> "Charge":
         """Return the charge of the same job under its new name: what is known of it goes on."""
@@ -202,13 +210,15 @@ class Charge:
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""
-        standing = zip(self.job.destinations, self.held or (), strict=False)
+        standing = tuple(zip(self.job.destinations, self.held or (), strict=False))
         strange = {place for place, held in standing if held is not None and not held.ours}
+        served = tuple(one for place, one in standing if place not in self.behind)
         return Facts(
             now=now,
             job=self.job,
             holder=holder,
-            held=self.held or (),
+            held=served or tuple(one for _, one in standing if one is not None),
+            behind_at=min((one.retry_at or NEVER for one in self.behind.values()), default=None),
             known_ours=strange <= self.known_ours,
             trouble=self.holding,
             fetched_at=self.fetched_at,
@@ -220,6 +230,8 @@ class Charge:
             unknown=self.unknown,
             leased_until=self.leased_until,
             replay_until=self.replay_until,
+            vetoed_until=self.vetoed_until,
+            orders=self.orders,
             record_ends=self.record.deletion_time if self.record is not None and self.job.irreplaceable else None,
         )
 
@@ -229,19 +241,3 @@ class Charge:
             return None
         uses = [self.record.updated_at, *(one.issued_at for one in self.held or () if one is not None)]
         return max((use for use in uses if use is not None), default=None)
-
-    def state(self, now: datetime, holder: str) -> str:
-        """Return the one word of `status`: fresh, due, retrying, latched, unknown, unmanaged."""
-        if self.held is None:
-            return "unknown"
-        match policy.decide(self.facts(now, holder)):
-            case policy.Halt(reason="unmanaged"):
-                return "unmanaged"
-            case policy.Halt():
-                return "latched"
-            case policy.Rotate():
-                return "due" if self.holding is None else "retrying"
-            case policy.Wait(reason="backoff"):
-                return "latched" if self.latch is not None else "retrying"
-            case policy.Wait():
-                return "fresh"

@@ -1,7 +1,9 @@
 """How a walk ends: the outcome, the trouble that it makes, and the events that tell of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from math import ceil
 
 from refresher.charge import Charge, Identity
 from refresher.core import backoff, outcome, policy
@@ -15,8 +17,9 @@ from refresher.core.errors import (
 )
 from refresher.core.events import Event, Field
 from refresher.core.job import GrantName
-from refresher.core.model import Rejected
+from refresher.core.model import Location, Rejected
 from refresher.core.outcome import Outcome, OutcomeName
+from refresher.core.policy import Trouble
 from refresher.exchange import Asked, ClientSecret
 from refresher.ports import Clock, Sink
 
@@ -43,7 +46,7 @@ class Endings:
 
     def unrotated(self, charge: Charge, walk: Walk, verdict: policy.Verdict) -> Outcome:
         """End without a rotation: nothing is due, or something holds the job back."""
-        if isinstance(verdict, policy.Halt) or verdict.reason == "backoff":
+        if isinstance(verdict, policy.Halt) or verdict.reason in ("backoff", "paused", "vetoed"):
             return self._halted(charge, walk, verdict.reason)
         return self.end(charge, walk, "fresh", verdict.reason)
 
@@ -51,7 +54,8 @@ class Endings:
         told = charge.last is not None and (charge.last.outcome, charge.last.reason) == ("halted", reason)
         if reason == "unmanaged" and not told:
             self.tell((outcome.unmanaged(charge.job),))
-        error = charge.holding.error if charge.holding is not None else reason
+        held_back = charge.holding if reason not in ("paused", "released") else None
+        error = reason if held_back is None else held_back.error
         return self.end(charge, walk, "halted", reason, error=error)
 
     def rejected(self, charge: Charge, walk: Walk, asked: Asked, rejected: Rejected) -> Outcome:
@@ -79,7 +83,8 @@ class Endings:
         return ended
 
     def store_failed(self, charge: Charge, walk: Walk, error: StoreError | UnreadableReferenceError) -> Outcome:
-        code, status = error.code, error.status if isinstance(error, StoreError) else 0
+        code = error.code
+        status, wait = (error.status, error.retry_after) if isinstance(error, StoreError) else (0, None)
         before = after = charge.trouble
         away, unsure = isinstance(error, StoreUnavailableError), isinstance(error, StoreAmbiguousError)
         if after is None or after.kind == "outage" or not away:
@@ -94,7 +99,8 @@ class Endings:
                 away=away,
             )
         ended = self.end(charge, walk, "store_failed", walk.reason, error=code)
-        ended = replace(ended, http_status=status or None, store_down=away, store_unsure=unsure)
+        wait = None if wait is None else ceil(wait)
+        ended = replace(ended, http_status=status or None, retry_after=wait, store_down=away, store_unsure=unsure)
         details = self.details(charge, walk) | {"why": str(error)}
         self.tell(outcome.tell_failed(ended, before, after, details))
         return ended
@@ -109,6 +115,8 @@ class Endings:
             expires_at=charge.expires_at,
             renew_at=policy.renew_at(facts) if charge.held is not None else None,
             destinations=charge.places,
+            away=charge.away,
+            behind={place: one.error for place, one in charge.behind.items()},
             duration=timedelta(seconds=self._clock.monotonic() - walk.began),
         )
 
@@ -121,6 +129,21 @@ class Endings:
         if walk.before and walk.before[0] is not None:
             details["version_before"] = walk.before[0]
         return details
+
+    def tell_written(  # noqa: PLR0913  # what there is to tell
+        self,
+        charge: Charge,
+        walk: Walk,
+        ended: Outcome,
+        *,
+        places: Collection[Location],
+        before: Trouble | None = None,
+        more: dict[str, Field] | None = None,
+    ) -> None:
+        """Tell of a token that was written to `places`, and of the end of the trouble `before`."""
+        told = tuple((place, version) for place, version in ended.destinations if place in places)
+        details = self.details(charge, walk) | {"version": told[0][1]} | (more or {})
+        self.tell(outcome.tell_rotated(replace(ended, destinations=told), before, details))
 
     def tell(self, events: tuple[Event, ...]) -> None:
         for event in events:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from refresher import tls
+from refresher.behind import attempt, worst
 from refresher.charge import Charge, Identity
 from refresher.core import backoff
 from refresher.core.errors import AwaitedSecretError, StoreRefusedError, TransportError, UnreadableReferenceError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.job import GrantName, Job, asked_for
 from refresher.core.model import Granted, Reference, Rejected
-from refresher.core.policy import Trouble
+from refresher.core.perishable import refresh_token_life
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
 from refresher.endpoint import Endpoint
@@ -57,11 +58,14 @@ class Exchange:
         self._clock = clock
         self._key = identity.key
 
-    async def open_latch(self, charge: Charge, latch: Trouble) -> None:
+    async def open_latch(self, charge: Charge) -> None:
         """Open the latch when the credential, or what is asked for, is another than the one that was refused.
 
         A refused refresh token is sent again then, unless somebody gave the job another one.
         """
+        latch = charge.latch
+        if latch is None:
+            return
         credential, refused = self._credential(charge, await self._secrets(charge.job)), charge.refused
         if latch.credential != credential:
             charge.open_latch()
@@ -69,17 +73,24 @@ class Exchange:
                 charge.refused = refused
 
     async def prove(self, charge: Charge) -> None:
-        """Show that every place of the job takes a write, before anything is spent. Raises StoreError."""
+        """Show that the state record and a destination take a write, before anything is spent. Raises StoreError.
+
+        A destination that takes none holds up no other: it gets the token when it is mended.
+        """
         job = charge.job
         known = dict(zip(job.destinations, charge.versions, strict=True))
+        goals = [place for place in job.destinations if place not in charge.behind] or job.destinations
+        known = {place: known[place] for place in goals}
         if charge.record is not None:
             known[job.state] = charge.record.version
         if None in known.values():
             place = next(place for place, version in known.items() if version is None)
             why = f"{place}: a KV v1 mount has no check-and-set; this job's token needs KV v2"
             raise StoreRefusedError("kv_v1", why)
-        for place in sorted({*job.destinations, job.state}):
-            await self._stores[place.cluster].prove(place)
+        await self._stores[job.state.cluster].prove(job.state)
+        proved, failed = await attempt(charge, goals, lambda place: self._stores[place.cluster].prove(place))
+        if failed and not proved:
+            raise worst(failed)
 
     async def ask(self, charge: Charge) -> Asked:
         """Ask by a refresh token that was not refused, where there is one, then once by the full grant.
@@ -103,6 +114,8 @@ class Exchange:
                 break
             if refresh_token is not None and backoff.spends_itself(grant, verdict):
                 charge.refused = fingerprint(self._key, refresh_token)
+        if isinstance(verdict, Granted):
+            charge.refresh_life = refresh_token_life(verdict.token, charge.refresh_life)
         why = "" if isinstance(verdict, Granted) else _why(job, grant, verdict, secrets.get("client_secret"))
         credential = self._credential(charge, secrets)
         lost = isinstance(verdict, Rejected) and verdict.lost and (grant == "refresh_token" or job.revokes_previous)

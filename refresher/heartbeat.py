@@ -124,7 +124,7 @@ class Heartbeat:
         charges, now = self._roster.charges.values(), self._clock.now()
         words = [f"{len(charges)} job" if len(charges) == 1 else f"{len(charges)} jobs"]
         latched = [charge for charge in charges if charge.latch is not None]
-        troubled = [charge for charge in charges if charge.latch is None and charge.trouble is not None]
+        troubled = [charge for charge in charges if charge.latch is None and charge.ailing is not None]
         words += [f"{len(ones)} {what}: {_names(_why(ones))}" for ones, what in _sorts(latched, troubled) if ones]
         coming = [(at, charge.job.name) for charge in charges if (at := _renew_at(charge)) is not None and at > now]
         if coming:
@@ -138,7 +138,7 @@ def _sorts(latched: list[Charge], troubled: list[Charge]) -> tuple[tuple[list[Ch
 
 
 def _why(charges: list[Charge]) -> list[str]:
-    return [f"{one.job.name} ({one.holding.error})" for one in charges if one.holding is not None]
+    return [f"{one.job.name} ({one.ailing.error})" for one in charges if one.ailing is not None]
 
 
 def _names(names: list[str]) -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from refresher.behind import Behind, attempt, stand, worst
 from refresher.charge import Charge, Identity
 from refresher.core import outcome, published
+from refresher.core.errors import StoreUnavailableError
 from refresher.core.fingerprint import fingerprint
-from refresher.core.model import Found
+from refresher.core.model import Absent, Found, Location
 from refresher.core.policy import Held
 from refresher.ports import Calendar, Clock, SecretStore, Sink
 
@@ -13,7 +15,7 @@ from refresher.ports import Calendar, Clock, SecretStore, Sink
 class Look:
     """Reads the facts of a job from Vault into its charge."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the ports of the design
         self,
         *,
         stores: Mapping[str, SecretStore],
@@ -21,30 +23,33 @@ class Look:
         sink: Sink,
         identity: Identity,
         calendar: Calendar | None,
+        behind: Behind,
     ) -> None:
         self._stores = stores
+        self._behind = behind
         self._clock = clock
         self._sink = sink
         self._identity = identity
         self._calendar = calendar
 
     async def at(self, charge: Charge) -> None:
-        """Read what stands at the destinations, and the state record where the job has one. Raises StoreError."""
+        """Read what stands at the destinations, and the state record where the job has one.
+
+        Raises StoreError where none can be read, or the record can't; a destination that can't is behind the others.
+        """
         job, before, blind = charge.job, charge.held, charge.blind
         charge.blind = True
-        secrets = [await self._stores[place.cluster].read(place) for place in job.destinations]
+        read, failed = await attempt(charge, job.destinations, self._read)
+        if not read:
+            raise worst(failed)
         if job.irreplaceable:
-            charge.record = published.record_of(await self._stores[job.state.cluster].read(job.state))
+            charge.record = published.record_of(await self._state(charge))
         charge.blind = False
-        now, instance = charge.now(self._clock), self._identity.instance
-        held = ((published.held_in(secret, job, instance), secret) for secret in secrets)
-        charge.held = tuple(published.by_our_clock(one, secret, now) for one, secret in held)
-        charge.versions = tuple(secret.version for secret in secrets)
-        standing = list(zip(job.destinations, secrets, strict=True))
-        charge.known_ours |= {place for place, one in standing if published.owned(one, job, self._identity.instance)}
-        first = secrets[0]
-        if isinstance(first, Found) and "access_token" in first.data:
-            charge.seen = fingerprint(self._identity.key, first.data["access_token"])
+        if charge.held is None:
+            charge.held = charge.versions = (None,) * len(job.destinations)
+        for place, secret in read.items():
+            self._take(charge, job.destinations.index(place), secret)
+        self._behind.note(charge, read if charge.owed is None else (), failed)
         self.note_calendar(charge)
         if before is not None and before != charge.held:
             charge.warned = ""
@@ -53,6 +58,33 @@ class Look:
             for event in outcome.tell_recovered(job.name, charge.trouble):
                 self._sink.tell(event)
             charge.trouble = None
+
+    async def at_one(self, charge: Charge, index: int) -> Held | None:
+        """Read what stands at the destination of that `index`, and return it. Raises StoreError."""
+        before = charge.held or ()
+        self._take(charge, index, await self._read(charge.job.destinations[index]))
+        self._tell_strangers(charge, before)
+        return (charge.held or ())[index]
+
+    async def _read(self, place: Location) -> Found | Absent:
+        return await self._stores[place.cluster].read(place)
+
+    async def _state(self, charge: Charge) -> Found | Absent:
+        place = charge.job.state
+        try:
+            return await self._read(place)
+        except StoreUnavailableError:
+            charge.away |= {place.cluster}
+            raise
+
+    def _take(self, charge: Charge, index: int, secret: Found | Absent) -> None:
+        job, instance = charge.job, self._identity.instance
+        held = published.by_our_clock(published.held_in(secret, job, instance), secret, charge.now(self._clock))
+        stand(charge, index, held, secret.version)
+        if published.owned(secret, job, instance):
+            charge.known_ours |= {job.destinations[index]}
+        if index == 0 and isinstance(secret, Found) and "access_token" in secret.data:
+            charge.seen = fingerprint(self._identity.key, secret.data["access_token"])
 
     def _tell_strangers(self, charge: Charge, before: tuple[Held | None, ...]) -> None:
         for place, old, new in zip(charge.job.destinations, before, charge.held or (), strict=True):

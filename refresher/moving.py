@@ -92,6 +92,7 @@ class Moving:
         """
         if charge.former is None:
             charge.former = replace(charge, job=former, held=None, versions=(), record=None, recalled=False)
+            charge.former.owed, charge.former.behind = None, {}
         one = charge.former
         await self._look.at(one)
         await self._keeping.recall(one)

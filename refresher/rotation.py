@@ -9,26 +9,26 @@ Rules of this module:
 
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
-from typing import Final
 
+from refresher.behind import Behind
 from refresher.charge import Charge, Identity
-from refresher.core import outcome, policy, published
+from refresher.core import policy, published
 from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError, UnreadableReferenceError
+from refresher.core.events import Field
 from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Rejected, Token
+from refresher.core.orders import BY_HAND
 from refresher.core.outcome import Outcome
-from refresher.core.policy import Held
-from refresher.deletions import Deletions
+from refresher.delivery import Delivered, Delivery
 from refresher.endings import Endings, Walk
 from refresher.endpoint import Endpoint
 from refresher.exchange import Asked, Exchange
+from refresher.gate import Gate, decided
 from refresher.keeping import Keeping
 from refresher.look import Look
 from refresher.moving import Moving
 from refresher.ports import Calendar, Clock, Journal, References, SecretStore, Sink
 from refresher.verify import Verifier
-
-TRIES: Final = 3  # of one write that others overtake
 
 
 class Rotation:
@@ -46,6 +46,7 @@ class Rotation:
         identity: Identity,
         calendar: Calendar | None = None,
         journal: Journal | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._keeping = keeping = Keeping(stores=stores, journal=journal, clock=clock, sink=sink, identity=identity)
         self._exchange = Exchange(
@@ -53,20 +54,23 @@ class Rotation:
         )
         self._verifier = verifier
         self._endings = Endings(clock=clock, sink=sink, identity=identity)
-        self._look = Look(stores=stores, clock=clock, sink=sink, identity=identity, calendar=calendar)
+        behind = Behind(clock=clock, sink=sink, identity=identity)
+        self._look = look = Look(
+            stores=stores, clock=clock, sink=sink, identity=identity, calendar=calendar, behind=behind
+        )
+        self._delivery = Delivery(stores=stores, look=look, behind=behind, sink=sink, identity=identity)
         self._moving = Moving(
-            look=self._look,
-            keeping=self._keeping,
+            look=look,
+            keeping=keeping,
             stores=stores,
             journal=journal,
             clock=clock,
             identity=identity,
             save=lambda former: self._saved(former, Walk(began=clock.monotonic())),
         )
-        self._deletions = Deletions(sink)
-        self._stores = stores
         self._clock = clock
         self._identity = identity
+        self._gate = gate
 
     async def rotate(self, charge: Charge, *, force: bool = False) -> Outcome:
         """Walk `charge` once and return how it ended; an exception is a bug of ours."""
@@ -96,6 +100,7 @@ class Rotation:
         return charge.last
 
     async def _ending(self, charge: Charge, walk: Walk, way: Awaitable[Outcome]) -> Outcome:
+        charge.away = frozenset()
         try:
             ended = await way
         except (UnreadableReferenceError, StoreError) as error:
@@ -118,14 +123,19 @@ class Rotation:
         return policy.decide(charge.facts(charge.now(self._clock), self._identity.holder, force=force))
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
-        if charge.held is None or (charge.job.irreplaceable and not charge.pending):
+        if charge.owed is not None and self._is_dead(charge, charge.owed):
+            charge.owed = None
+        unread = bool(charge.behind) and charge.owed is None
+        if charge.held is None or unread or (charge.job.irreplaceable and not charge.pending):
             await self._moving.look_at(charge)
         if (saved := await self._saved(charge, walk)) is not None:
             return saved
-        await self._unlatch(charge)
-        verdict = self._decide(charge, force=force)
+        await self._exchange.open_latch(charge)
+        verdict = await decided(self._gate, charge, lambda: self._decide(charge, force=force), force=force)
         if not isinstance(verdict, policy.Rotate):
             return self._endings.unrotated(charge, walk, verdict)
+        if verdict.reason == "behind":
+            return await self._catch_up(charge, walk)
         walk.reason = "config_changed" if charge.changed else verdict.reason
         try:
             asked = await self._exchange.ask(charge)
@@ -149,11 +159,6 @@ class Rotation:
         await self._keep(charge, walk)
         return await self._write(charge, walk, asked.verdict.token)
 
-    async def _unlatch(self, charge: Charge) -> None:
-        """Open the latch when the credential, or what it is used for, is another than the one that was refused."""
-        if charge.latch is not None:
-            await self._exchange.open_latch(charge, charge.latch)
-
     async def _saved(self, charge: Charge, walk: Walk) -> Outcome | None:
         """Keep and write what an earlier walk could not; None when nothing that lives is in hand."""
         if charge.held is None:
@@ -163,11 +168,14 @@ class Rotation:
         token = charge.unwritten
         if token is None:
             return None
-        expires_at = published.expiry(token, charge.job)
-        if expires_at is not None and charge.now(self._clock) >= expires_at:
+        if self._is_dead(charge, token):
             charge.unwritten = None
             return None
         return await self._write(charge, walk, token)
+
+    def _is_dead(self, charge: Charge, token: Token) -> bool:
+        expires_at = published.expiry(token, charge.job)
+        return expires_at is not None and charge.now(self._clock) >= expires_at
 
     async def _keep(self, charge: Charge, walk: Walk) -> None:
         """Write a new refresh token to the state record, before anything else happens to the answer.
@@ -187,64 +195,51 @@ class Rotation:
             charge.unwritten, grant = None, walk.grant or charge.job.grant
             asked = Asked(grant=grant, verdict=refusal, credential="", why=f"{refusal.error}: {refusal.why}")
             return self._endings.rejected(charge, walk, asked, refusal)
-        for _ in range(TRIES):
-            overtaken = await self._place(charge, token)
-            if overtaken is None:
-                return self._written(charge, walk, token)
-            if (ended := await self._overtaken(charge, walk, token, overtaken)) is not None:
-                return ended
-        raise StoreConflictError("cas", f"{charge.job.destinations[0]}: somebody else keeps writing there")
+        done = await self._delivery.deliver(charge, token, charge.job.destinations)
+        charge.unwritten, charge.owed = None, token if charge.behind else None
+        if done.had("written"):
+            return self._written(charge, walk, token, done)
+        return self._overtaken(charge, walk, done)
 
-    async def _place(self, charge: Charge, token: Token) -> int | None:
-        """Write each destination by check-and-set; return the index of one that is of another version than known."""
-        job, expires_at = charge.job, published.expiry(token, charge.job)
-        data = published.data_of(token, job, self._identity.instance)
-        for index, place in enumerate(job.destinations):
-            held, versions = list(charge.held or ()), list(charge.versions)
-            try:
-                written = await self._stores[place.cluster].write(place, data, cas=versions[index])
-            except StoreConflictError:
-                return index
-            ends = expires_at
-            early = written.deletion_time is not None and (ends is None or written.deletion_time < ends)
-            ends = written.deletion_time.replace(microsecond=0) if early and written.deletion_time else ends
-            self._deletions.noted(job, place, ends if early else None)
-            issued_at = token.issued_at.replace(microsecond=0)
-            held[index] = Held(version=written.version, issued_at=issued_at, expires_at=ends)
-            versions[index] = written.version
-            charge.held, charge.versions = tuple(held), tuple(versions)
-            charge.known_ours |= {place}
-        return None
+    async def _catch_up(self, charge: Charge, walk: Walk) -> Outcome:
+        """Bring the token that others have to the destinations that lack it, and ask nobody for another."""
+        token, walk.before = charge.owed, charge.versions
+        if token is None:  # an earlier process had it: they are seen again, and get the next one
+            return self._endings.end(charge, walk, "fresh", "behind")
+        done = await self._delivery.deliver(charge, token, tuple(charge.behind))
+        charge.owed = token if charge.behind else None
+        if not done.had("written"):
+            return self._endings.end(charge, walk, "fresh", "behind")
+        ended = self._endings.end(charge, walk, "rotated", "behind")
+        self._endings.tell_written(charge, walk, ended, places=done.places)
+        return ended
 
-    def _written(self, charge: Charge, walk: Walk, token: Token) -> Outcome:
+    def _written(self, charge: Charge, walk: Walk, token: Token, done: Delivered) -> Outcome:
         seen = fingerprint(self._identity.key, token.access_token)
         charge.unchanged, charge.seen = seen == charge.seen, seen
-        charge.fetched_at, charge.unwritten, charge.warned = token.issued_at, None, ""
+        charge.fetched_at, charge.warned = token.issued_at, ""
         charge.hint = None if token.refresh_in is None else token.issued_at + timedelta(seconds=token.refresh_in)
         self._look.note_calendar(charge)
-        before, charge.latch, charge.trouble = charge.latch or charge.trouble, None, None
-        ended = self._endings.end(charge, walk, "rotated", walk.reason or "unwritten")
-        details = self._endings.details(charge, walk) | {"version": charge.versions[0], "fingerprint": seen}
+        by_hand = BY_HAND in token.flags
+        before = charge.relieve(by_hand=by_hand)
+        ended = self._endings.end(charge, walk, "rotated", "put" if by_hand else walk.reason or "unwritten")
+        details: dict[str, Field] = {"fingerprint": seen}
         if (expires_at := published.expiry(token, charge.job)) is not None:
             details["lifetime_s"] = round((expires_at - token.issued_at.replace(microsecond=0)).total_seconds())
         if walk.unkept:
             details["unkept"] = walk.unkept
         if charge.tried:
             details["verified"] = charge.tried == "taken"
-        self._endings.tell(outcome.tell_rotated(ended, before, details))
+        self._endings.tell_written(charge, walk, ended, places=done.places, before=before, more=details)
         return ended
 
-    async def _overtaken(self, charge: Charge, walk: Walk, token: Token, index: int) -> Outcome | None:
-        """Somebody wrote in between. A stranger: honoured. Ours and newer: done. Else None: write again."""
-        await self._look.at(charge)
-        now = (charge.held or ())[index]
-        if now is not None and not now.ours:
-            charge.unwritten = None
-            verdict = self._decide(charge)
-            if isinstance(verdict, policy.Halt):
-                return self._endings.unrotated(charge, walk, verdict)
-            return self._endings.end(charge, walk, "fresh", "foreign")
-        if now is not None and now.issued_at is not None and now.issued_at >= token.issued_at.replace(microsecond=0):
-            charge.unwritten, charge.latch, charge.trouble = None, None, None
+    def _overtaken(self, charge: Charge, walk: Walk, done: Delivered) -> Outcome:
+        """Somebody wrote in between, wherever it was to be written. A stranger: honoured. Ours and newer: done."""
+        charge.owed = None
+        if done.had("newer"):
+            charge.latch = charge.trouble = None
             return self._endings.end(charge, walk, "fresh", "written_by_another")
-        return None
+        verdict = self._decide(charge)
+        if isinstance(verdict, policy.Halt):
+            return self._endings.unrotated(charge, walk, verdict)
+        return self._endings.end(charge, walk, "fresh", "foreign")

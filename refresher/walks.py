@@ -110,9 +110,15 @@ class Walks:
         name = charge.job.name
         if charge.pending or name in self or self._outages.holds(charge.job):
             return
+        await self.alone(charge, self._rotation.look(charge))
+
+    async def alone(self, charge: Charge, way: Awaitable[Outcome]) -> None:
+        """Go one way with a job that nobody is busy with; meanwhile nobody is."""
+        name = charge.job.name
         self._looking.add(name)
+        charge.shut = self._outages.shut_to(charge.job)
         try:
-            await self._guarded(charge, self._rotation.look(charge))
+            await self._guarded(charge, way)
         finally:
             self._looking.discard(name)
         self._ended(charge)
@@ -173,6 +179,7 @@ class Walks:
 
         async def save(charge: Charge) -> None:
             if is_wanted(charge):
+                charge.shut = ()  # who ends waits for no probe, but tries
                 await self._guarded(charge, self._rotation.save(charge))
 
         while unwritten := [charge for charge in charges if is_wanted(charge)]:
@@ -206,6 +213,7 @@ class Walks:
             self._ended(charge)
 
     def _way(self, charge: Charge) -> Awaitable[Outcome]:
+        charge.shut = self._outages.shut_to(charge.job)
         if charge.leaving:
             return self._rotation.save(charge)
         return self._rotation.rotate(charge, force=charge.job.name in self.forced)
@@ -220,9 +228,9 @@ class Walks:
             self.crash(charge, error)
             self._outages.walked(charge.job.name, down=False)
             return None
-        self._outages.walked(charge.job.name, down=ended.store_down)
-        if ended.store_down and not self.stopping:
-            self._outages.begin(charge.job, ended.error or "", self.group)
+        self._outages.walked(charge.job.name, down=ended.store_down, away=ended.away)
+        if (ended.store_down or ended.away) and not self.stopping:
+            self._outages.begin(charge.job, ended, self.group)
         return ended
 
 

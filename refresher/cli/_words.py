@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from refresher.core.model import Location
 from refresher.core.outcome import Outcome
 from refresher.core.spans import span
 
@@ -15,9 +16,15 @@ def moment(when: datetime | None) -> str:
 
 def outcome_line(ended: Outcome) -> str:
     """Return one line for an outcome of `once`."""
-    places = ", ".join(f"{place} v{version}" if version else str(place) for place, version in ended.destinations)
+    places = ", ".join(_place(ended, place, version) for place, version in ended.destinations)
     line = f"{ended.job}: {ended.outcome.replace('_', ' ')}"
-    if not ended.well:
+    if not ended.well and not ended.behind:
         status = f", HTTP {ended.http_status}" if ended.http_status else ""
         return f"{line} ({ended.error}{status}); next try {moment(ended.renew_at)}"
     return f"{line} ({ended.reason}), {places}, expires {moment(ended.expires_at)}, next {moment(ended.renew_at)}"
+
+
+def _place(ended: Outcome, place: Location, version: int | None) -> str:
+    if place in ended.behind:
+        return f"{place} lacks it ({ended.behind[place]})"
+    return f"{place} v{version}" if version else str(place)

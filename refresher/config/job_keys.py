@@ -76,11 +76,28 @@ class PlaceKeys(Table):
         "Several paths, or other clusters and mounts.",
         [{"path": "tokens/crm"}, {"cluster": "eu", "mount": "shared", "path": "crm"}],
     )
+    reader_lag: keys.Span | None = optional(
+        "How long readers may go on with the token before: how often they read again. Vault Agent: 5m, External "
+        "Secrets: 1h, unless told otherwise. `check` and `plan` warn where less is promised.",
+        "5m",
+    )
     moved_from: keys.Name | None = optional(
         "The name that the job had before: its state record, its path and its history become this one's.", "old-crm"
     )
     adopt: keys.Flag | None = flag("`true`: take over a path that somebody else wrote before.")
 
 
-class JobTable(PlaceKeys, ProgramKeys, TimeKeys, ReplyKeys, RequestKeys, GrantKeys, ClientKeys, ProviderKeys):
+class TellKeys(Table):
+    """Whom to tell, and what else comes to an end."""
+
+    hooks: keys.Names | None = optional(
+        "The [hooks](#hooksname) that are told of this job, and asked before its rotations; else all; `[]`: none.",
+        ["pager", "reload-crm"],
+    )
+    client_secret_expires: keys.Day | None = optional(
+        "The day on which the client secret ends at the provider: told of 30, 14, 7 and 1 days before.", "2027-03-01"
+    )
+
+
+class JobTable(TellKeys, PlaceKeys, ProgramKeys, TimeKeys, ReplyKeys, RequestKeys, GrantKeys, ClientKeys, ProviderKeys):
     """One OAuth client at one provider, kept fresh at one or more Vault paths."""

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from refresher.core.job import Job
+from refresher.core.orders import NO_ORDERS, Orders
 
 TroubleKind: TypeAlias = Literal["transient", "malformed", "permanent", "store", "outage", "internal"]
 
@@ -46,13 +47,16 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that a decision may look at. `held` has one entry for each destination, None where nothing stands.
+    """All that a decision may look at.
 
+    `held` has one entry for each destination, None where nothing stands; but none for those that lack the newest token:
+    `behind_at` is when these are tried again.
     `hint` is when the provider said to come back, `scheduled` the next time on the job's calendar, `kept_at` when its
     refresh token was last changed. `known_ours`: every path where a stranger's secret stands is known to be ours.
     `unknown`: nobody knows whether its grant was spent. `leased_until`: until then another daemon may be spending it.
     `replay_until`: until then a spent refresh token may be sent again. `record_ends`: when Vault deletes the state
-    record, and the refresh token in it.
+    record, and the refresh token in it. `orders`: what a person has decided of the job. `vetoed_until`: until then a
+    hook wants no rotation.
     """
 
     now: datetime
@@ -67,7 +71,10 @@ class Facts:
     hint: datetime | None = None
     scheduled: datetime | None = None
     kept_at: datetime | None = None
+    behind_at: datetime | None = None
     unknown: bool = False
     leased_until: datetime | None = None
     replay_until: datetime | None = None
     record_ends: datetime | None = None
+    orders: Orders = NO_ORDERS
+    vetoed_until: datetime | None = None

@@ -1,12 +1,13 @@
 """How one walk of one job ended, and the events that tell of it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from refresher.core.backoff import MALFORMED_ALERT, UNSURE_ALERT
-from refresher.core.errors import AwaitedSecretError, StoreError
+from refresher.core.errors import AwaitedSecretError, StoreAmbiguousError, StoreError, StoreRefusedError
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.job import Job
 from refresher.core.model import Location
@@ -24,9 +25,11 @@ _ANSWERED: Final = ("verify_refused", "exit_", "signal_", "not_started")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One walk's end. `error` is a code; `details` go to the log.
+    """One walk's end. `error` is a code.
 
-    `store_down`: Vault could not be reached at all; `store_unsure`: nobody knows whether a write was made.
+    `store_down`: Vault could not be reached, and nothing could be done; `away` are the clusters that did not answer,
+    where that is known; `store_unsure`: nobody knows whether a write was made. `behind` are the destinations that lack
+    the newest token, with the code of what failed there.
     """
 
     job: str
@@ -41,11 +44,13 @@ class Outcome:
     duration: timedelta = timedelta()
     store_down: bool = False
     store_unsure: bool = False
+    away: frozenset[str] = frozenset()
+    behind: Mapping[Location, str] = field(default_factory=dict)
 
     @property
     def well(self) -> bool:
-        """Whether readers are served as promised."""
-        return self.outcome in ("rotated", "fresh")
+        """Whether readers are served as promised, at every destination."""
+        return self.outcome in ("rotated", "fresh") and not self.behind
 
     @property
     def host_answered(self) -> bool | None:
@@ -56,7 +61,7 @@ class Outcome:
             case "rejected_permanent" | "rejected_malformed":
                 return True
             case "rotated":
-                return True if self.reason != "unwritten" else None
+                return True if self.reason not in ("unwritten", "put") else None
             case _:
                 return None
 
@@ -71,7 +76,10 @@ class Outcome:
             "retry_after": self.retry_after,
             "expires_at": None if self.expires_at is None else stamp(self.expires_at),
             "renew_at": None if self.renew_at is None else stamp(self.renew_at),
-            "destinations": [{"path": str(place), "version": version} for place, version in self.destinations],
+            "destinations": [
+                {"path": str(place), "version": version, "error": self.behind.get(place)}
+                for place, version in self.destinations
+            ],
             "duration_ms": round(self.duration / timedelta(milliseconds=1)),
         }
 
@@ -86,6 +94,11 @@ def crashed(job: Job, expires_at: datetime | None, places: tuple[tuple[Location,
         expires_at=expires_at,
         destinations=places,
     )
+
+
+def declined(job: Job, why: str, places: tuple[tuple[Location, int | None], ...] = ()) -> Outcome:
+    """Return the outcome of a job with which nothing is done, by the code `why`."""
+    return Outcome(job=job.name, outcome="halted", reason=why, error=why, destinations=places)
 
 
 def tell_rotated(outcome: Outcome, before: Trouble | None, details: dict[str, Field]) -> tuple[Event, ...]:
@@ -124,6 +137,24 @@ def tell_broken(error: BaseException, failures: int) -> Event:
         trace = trace.tb_next
     fields: dict[str, Field] = {"error": "internal", "type": type(error).__name__, "where": where, "failures": failures}
     return Event(name="failing", level="error" if failures == 1 else "debug", fields=fields)
+
+
+def left_behind(job: str, place: Location, error: StoreError, before: Trouble | None, after: Trouble) -> Event:
+    """Return the event that a destination did not take the token that others have: loud when its trouble is news.
+
+    A Vault that is away is told of once, for all jobs; a write of unknown end when it is so for the third time.
+    """
+    quiet = after.kind == "outage" or (before is not None and before.error == after.error)
+    if isinstance(error, StoreAmbiguousError):
+        quiet = after.count != UNSURE_ALERT
+    level: Level = "debug" if quiet else "error" if isinstance(error, StoreRefusedError) else "warning"
+    fields: dict[str, Field] = {"path": str(place), "error": error.code, "failures": after.count, "why": str(error)}
+    return Event(name="store_failed", level=level, job=job, fields=fields)
+
+
+def tell_caught_up(job: str, place: Location, before: Trouble) -> tuple[Event, ...]:
+    """Return the event that a destination is served again."""
+    return tuple(replace(one, fields={"path": str(place), **one.fields}) for one in tell_recovered(job, before))
 
 
 def deleted_early(job: Job, place: Location, when: datetime) -> Event:

@@ -49,6 +49,17 @@ class Need:
     reason: str
 
 
+def released(facts: Facts) -> Halt | None:
+    """A person handed the paths back: they are left alone, whatever stands there and whatever the job says."""
+    return Halt(reason="released") if facts.orders.released else None
+
+
+def paused(facts: Facts) -> Wait | None:
+    """A person has the job wait."""
+    until = facts.orders.paused_until
+    return Wait(until=until, reason="paused") if until is not None and facts.now < until else None
+
+
 def unmanaged(facts: Facts) -> Halt | None:
     """A path that was never ours is never written, unless the job says `adopt`."""
     strange = any(held is not None and not held.ours for held in facts.held)
@@ -154,13 +165,29 @@ def doomed(facts: Facts) -> Moment | None:
     return Moment(at=facts.kept_at + (facts.record_ends - facts.kept_at) / 2, reason="doomed")
 
 
-HALTS: Final[tuple[Callable[[Facts], Halt | None], ...]] = (unmanaged, latched)
+HALTS: Final[tuple[Callable[[Facts], Halt | Wait | None], ...]] = (released, paused, unmanaged, latched)
 NEEDS: Final[tuple[Callable[[Facts], Need | None], ...]] = (unknown, forced, missing, foreign, repeated, timely)
 SOURCES: Final[tuple[Callable[[Facts], Moment | None], ...]] = (expiring, hinted, aged, scheduled, kept_alive, doomed)
 
 
 def decide(facts: Facts) -> Verdict:
-    """Say what to do now; the reason is the name of the rule that spoke, or the trouble that holds it back."""
+    """Say what to do now; the reason is the name of the rule that spoke, or the trouble that holds it back.
+
+    `behind`: no new token is due, but a destination lacks the one in hand, and is tried again.
+    """
+    verdict, at = _renewal(facts), facts.behind_at
+    until = verdict.until if isinstance(verdict, Wait) else None
+    if (
+        at is None
+        or isinstance(verdict, Rotate)
+        or verdict.reason == "unmanaged"
+        or (until is not None and until <= at)
+    ):
+        return verdict
+    return Rotate(reason="behind") if facts.now >= at else Wait(until=at, reason="behind")
+
+
+def _renewal(facts: Facts) -> Verdict:
     for halt in HALTS:
         if (halted := halt(facts)) is not None:
             return halted
@@ -171,14 +198,16 @@ def decide(facts: Facts) -> Verdict:
         return Wait(until=None, reason=need.reason)
     held_back = facts.trouble.retry_at if facts.trouble is not None else None
     at, reason = need.at, need.reason
-    if held_back is not None and held_back > at:
-        at, reason = held_back, "backoff"
+    vetoed_until = facts.vetoed_until if need.reason != "behind" else None  # nothing is rotated for it
+    for until, why in ((held_back, "backoff"), (vetoed_until, "vetoed")):
+        if until is not None and until > at:
+            at, reason = until, why
     return Rotate(reason=need.reason) if facts.now >= at else Wait(until=at, reason=reason)
 
 
 def renew_at(facts: Facts) -> datetime | None:
     """Return when the job is due next, whatever stands in its way; None when nothing is planned."""
-    verdict = decide(facts)
+    verdict = _renewal(facts)
     match verdict:
         case Wait(until=until):
             return until

@@ -16,6 +16,7 @@ from refresher.core.secret import Secret
 SPENDING: Final = "spending"
 AHEAD: Final = timedelta(seconds=30)  # clocks that differ by less are taken for the same
 MOST_DIGITS: Final = 18  # below 2**63
+MARK: Final = ("job", "managed_by")  # the members that say whose a path is
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -73,16 +74,22 @@ def held_in(secret: Found | Absent, job: Job, instance: str) -> Held | None:
     """Return what a destination holds, as facts; a stranger's secret is read the same way, without the mark."""
     if isinstance(secret, Absent):
         return None
+    issued_at, expires_at = times_in(secret)
+    ours = marked(secret.data, job, instance)
+    if ours and not secret.data.get("access_token"):
+        return None
+    return Held(version=secret.version, issued_at=issued_at, expires_at=expires_at, ours=ours)
+
+
+def times_in(secret: Found) -> tuple[datetime | None, datetime | None]:
+    """Return when what stands there was issued and when it ends, as far as it says so, or Vault does."""
     text = {name: secret.data[name].reveal() for name in ("issued_at", "expires_at") if name in secret.data}
     expires_at = unstamp(text.get("expires_at", ""))
     if expires_at is None and "expires_at_unix" in secret.data:
         expires_at = _epoch(secret.data["expires_at_unix"].reveal())
     if secret.deletion_time is not None:  # Vault deletes it then, whether it lives or not
         expires_at = min(expires_at or secret.deletion_time, secret.deletion_time).replace(microsecond=0)
-    ours = _marked(secret.data, job, instance)
-    if ours and not secret.data.get("access_token"):
-        return None
-    return Held(version=secret.version, issued_at=unstamp(text.get("issued_at", "")), expires_at=expires_at, ours=ours)
+    return unstamp(text.get("issued_at", "")), expires_at
 
 
 def by_our_clock(held: Held | None, secret: Found | Absent, now: datetime) -> Held | None:
@@ -109,10 +116,11 @@ def owned(secret: Found | Absent, job: Job, instance: str) -> bool:
     by_metadata = any(
         all(secret.metadata.get(key) == value for key, value in marks.items()) for marks in _marks(job, instance)
     )
-    return by_metadata or _marked(secret.data, job, instance)
+    return by_metadata or marked(secret.data, job, instance)
 
 
-def _marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
+def marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
+    """Whether `data` says that this instance keeps it for `job`."""
     return any(all(data.get(key) == Secret(value) for key, value in marks.items()) for marks in _marks(job, instance))
 
 

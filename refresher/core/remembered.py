@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from refresher.core.orders import NO_ORDERS, Orders
+from refresher.core.perishable import Life
 from refresher.core.policy import Trouble
 from refresher.core.published import StateRecord
 
@@ -47,6 +49,8 @@ class Remembered:
     """The provider's last word and the backoff of a job; `refused` is the fingerprint of a refused refresh token.
 
     `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job.
+    `orders` is what a person has decided of it.
+    `refresh_life`: from when until when its refresh token lives, as the provider said.
     """
 
     attempted: Attempted | None = None
@@ -58,6 +62,8 @@ class Remembered:
     seen: Seen | None = None
     told: str = ""
     places: tuple[str, ...] = ()
+    orders: Orders = NO_ORDERS
+    refresh_life: Life | None = None
 
     def earlier(self, by: timedelta) -> "Remembered":
         """Return it by a clock that is set back `by` so much; what was told of Vault's own writes stays."""
@@ -108,6 +114,8 @@ def read(text: str) -> Remembered | None:
             seen=_seen(members.get("seen")),
             told=_text(members.get("told", "")),
             places=tuple(map(_text, members.get("places", ()))),
+            orders=_orders(members.get("orders")),
+            refresh_life=_life(members.get("refresh_life")),
         )
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None
@@ -129,6 +137,14 @@ def _seen(members: Any) -> Seen | None:  # noqa: ANN401  # JSON of any shape
     return Seen(generation=members["generation"], updated_at=updated_at, fingerprint=_text(members["fingerprint"]))
 
 
+def _orders(members: Any) -> Orders:  # noqa: ANN401  # JSON of any shape
+    if members is None:
+        return NO_ORDERS
+    released, moments = members["released"] is True, (members["paused_until"], members["asked_at"])
+    paused_until, asked_at = map(_moment, moments)
+    return Orders(paused_until=paused_until, released=released, asked_at=asked_at)
+
+
 def _trouble(members: Any) -> Trouble | None:  # noqa: ANN401  # JSON of any shape
     if members is None:
         return None
@@ -137,6 +153,13 @@ def _trouble(members: Any) -> Trouble | None:  # noqa: ANN401  # JSON of any sha
     if known["kind"] not in KINDS or since is None or not isinstance(known["count"], int):
         raise ValueError("no trouble of ours")
     return Trouble(**known | {"since": since, "retry_at": retry_at, "error": _text(known["error"])})
+
+
+def _life(members: Any) -> Life | None:  # noqa: ANN401  # JSON of any shape
+    if members is None:
+        return None
+    begins, ends = map(_moment, members)
+    return None if begins is None or ends is None else (begins, ends)
 
 
 def _moment(text: str | None) -> datetime | None:

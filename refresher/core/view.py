@@ -1,11 +1,12 @@
 """How one job stands, as a value: what the status page and the metrics show, and nothing secret."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from refresher.core.facts import TroubleKind
+from refresher.core.perishable import Perishable
 from refresher.core.remembered import Attempted
 
 Need: TypeAlias = Literal["", "dead", "latched", "unmanaged", "expiring"]
@@ -23,7 +24,9 @@ class JobView:
 
     `failures` are those in a row, `kind` and `error` (a code) the last of them, `since` when they began.
     `due_since`: since when a rotation is due that has not come about. `promised` is the life
-    that readers may count on. `places` are its Vault paths, as text, with the version that stands at each.
+    that readers may count on. `places` are its Vault paths, as text, with the version that stands at each;
+    `behind` are those of them that lack the newest token, with the code of what failed there.
+    `secrets` are what stands behind it and comes to an end.
     """
 
     name: str
@@ -42,6 +45,8 @@ class JobView:
     due_since: datetime | None
     last: Attempted | None
     places: tuple[tuple[str, int | None], ...]
+    behind: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[Perishable, ...] = ()
 
     def left(self, now: datetime) -> timedelta | None:
         """Return the life that is left; None: none is known, or it has no end."""
@@ -72,3 +77,8 @@ def worst_first(views: Iterable[JobView], now: datetime) -> list[JobView]:
         return _NEEDS.index(need), _STATES.index("fresh" if view.state == "due" else view.state), ends, view.name
 
     return sorted(views, key=key)
+
+
+def oldest_due(views: Iterable[JobView], now: datetime) -> float:
+    """Return for how many seconds the most overdue job has been due."""
+    return max(((now - one.due_since).total_seconds() for one in views if one.due_since is not None), default=0.0)

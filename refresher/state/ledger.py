@@ -55,6 +55,10 @@ class Ledger:
         attempt = None if ended.outcome in QUIET else _attempt(ended, at)
         self._put((ended.job, attempt, remembered.written(kept)))
 
+    def keep(self, job: str, kept: Remembered) -> None:
+        """Keep what is known of `job`; returns at once."""
+        self._put((job, None, remembered.written(kept)))
+
     def rename(self, before: str, job: str) -> None:
         """Have `job` go on with what was kept of it under the name `before`; returns at once."""
         self._put((job, before, ""))
@@ -135,6 +139,9 @@ class Reader:
         return None if text is None else remembered.read(text)
 
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
+        """Keep nothing."""
+
+    def keep(self, job: str, kept: Remembered) -> None:
         """Keep nothing."""
 
     def rename(self, before: str, job: str) -> None:

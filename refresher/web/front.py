@@ -8,14 +8,15 @@ Rules of this module:
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from refresher.core.events import Event
+from refresher.core.perishable import Perishable
 from refresher.core.settings import Cluster
-from refresher.core.view import JobView
+from refresher.core.view import JobView, oldest_due
 from refresher.host import log
 from refresher.ports import Clock, Sink
 from refresher.sinks.families import ClusterView, Reading
@@ -52,6 +53,7 @@ class Sources:
     clusters: Callable[[], Mapping[str, Cluster]]
     lives: Callable[[], Mapping[str, timedelta | None]]
     dropped: Callable[[], Mapping[str, int]]
+    logins: Mapping[str, Perishable] = field(default_factory=dict)
 
 
 class Front:
@@ -194,7 +196,7 @@ class Front:
                     now=now,
                     jobs=views,
                     clusters=clusters,
-                    oldest_due_s=_oldest_due(views, now),
+                    oldest_due_s=oldest_due(views, now),
                     swept_s=swept_s,
                     journal_entries=entries,
                     journal_bytes=size,
@@ -205,7 +207,7 @@ class Front:
             return await asyncio.to_thread(made), CONTENT_TYPE
 
     def _clusters(self) -> list[ClusterView]:
-        return self._overview.clusters(self._sources.lives())
+        return self._overview.clusters(self._sources.lives(), self._sources.logins)
 
     def _revision(self) -> str:
         return f"{self.changes.boot}-{self.changes.revision}"
@@ -221,8 +223,3 @@ class Front:
 def batched(views: list[JobView], size: int) -> Iterator[list[JobView]]:
     """Yield `views`, so many at a time."""
     return (views[start : start + size] for start in range(0, len(views), size))
-
-
-def _oldest_due(views: list[JobView], now: datetime) -> float:
-    """Return for how long the most overdue job has been due."""
-    return max(((now - one.due_since).total_seconds() for one in views if one.due_since is not None), default=0.0)

@@ -54,4 +54,5 @@ def _key(view: JobView) -> Key:
     """Return what of a job is to be seen, but for the time that passes."""
     last = None if view.last is None else (view.last.at, view.last.outcome)
     due = None if view.state == "due" else view.renew_at  # what is due is due now, at every look
-    return (view.provider, view.state, view.alive, view.expires_at, due, view.failures, view.error, last, view.places)
+    seen = (view.provider, view.state, view.alive, view.expires_at, due, view.failures, view.error, last, view.places)
+    return (*seen, *view.secrets, *view.behind.items())

@@ -11,12 +11,14 @@ from typing import Final
 from refresher.charge import Charge
 from refresher.core import policy
 from refresher.core.job import Job
+from refresher.core.perishable import Perishable
 from refresher.core.timeline import Attempt, Span, Timeline, timeline
 from refresher.core.view import JobView
 from refresher.heartbeat import Heartbeat
 from refresher.ports import Clock
 from refresher.roster import Roster
 from refresher.sinks.families import ClusterView
+from refresher.standing import state_of
 from refresher.state import ledger
 
 HELPING: Final = 50  # jobs, some 4 ms
@@ -48,21 +50,12 @@ class Overview:
         charge = self.roster.charges.get(name)
         return None if charge is None else charge.job
 
-    def clusters(self, left: Mapping[str, timedelta | None]) -> list[ClusterView]:
-        """Return how each cluster that a job writes to stands; `left` is the life that our token has there."""
-        now, reachable = self.clock.now(), dict[str, bool]()
-        for charge in self.roster.charges.values():
-            there = not self.roster.is_away(charge)
-            for place in charge.job.destinations:
-                reachable[place.cluster] = reachable.get(place.cluster, False) or there
-        return [
-            ClusterView(
-                name=name or "default",
-                reachable=there,
-                token_expires_at=None if (life := left.get(name)) is None else now + life,
-            )
-            for name, there in sorted(reachable.items())
-        ]
+    def clusters(self, left: Mapping[str, timedelta | None], logins: Mapping[str, Perishable]) -> list[ClusterView]:
+        """Return how each cluster that a job writes to stands; `left` is the life that our token has there.
+
+        `logins`: what we log in with.
+        """
+        return clusters_of(self.roster, self.clock.now(), left, logins)
 
     def unready(self, views: Iterable[JobView], clusters: Iterable[ClusterView]) -> list[str]:
         """Return why readers are not served, or may not be for long; nothing: they are."""
@@ -75,14 +68,39 @@ class Overview:
         return why
 
 
+def clusters_of(
+    roster: Roster, now: datetime, left: Mapping[str, timedelta | None], logins: Mapping[str, Perishable]
+) -> list[ClusterView]:
+    """Return how each cluster that a job writes to stands; `left` is the life that our token has there.
+
+    `logins`: what we log in with, where that is known.
+    """
+    reachable: dict[str, bool] = {}
+    for charge in roster.charges.values():
+        there, behind = not roster.is_away(charge), charge.behind
+        lost = {place.cluster for place, one in behind.items() if one.kind == "outage"}
+        for place in charge.job.destinations:
+            is_there = there and place.cluster not in lost
+            reachable[place.cluster] = reachable.get(place.cluster, False) or is_there
+    return [
+        ClusterView(
+            name=name or "default",
+            reachable=there,
+            token_expires_at=None if (life := left.get(name)) is None else now + life,
+            login=logins.get(name),
+        )
+        for name, there in sorted(reachable.items())
+    ]
+
+
 def view_of(charge: Charge, now: datetime, holder: str) -> JobView:
     """Return how a job stands."""
-    held = charge.held
+    held = None if charge.held is None else [one for _, one in charge.standing]
     standing = [one for one in held or () if one is not None]
     promises = [promise for one in standing if (promise := policy.promised(one, charge.job)) is not None]
     dead = any(one.expires_at is not None and one.expires_at <= now for one in standing)
-    failed, planned = charge.holding, None if charge.last is None else charge.last.renew_at
-    state = charge.state(now, holder)
+    failed, planned = charge.ailing, None if charge.last is None else charge.last.renew_at
+    state = state_of(charge, now, holder)
     due = (failed.since if failed is not None else planned) if state in ("due", "retrying") else None
     return JobView(
         name=charge.job.name,
@@ -101,6 +119,8 @@ def view_of(charge: Charge, now: datetime, holder: str) -> JobView:
         due_since=None if due is None else min(due, now),
         last=charge.attempted,
         places=tuple((str(place), version) for place, version in charge.places),
+        behind={str(place): one.error for place, one in charge.behind.items()},
+        secrets=charge.perishables,
     )
 
 

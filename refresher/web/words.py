@@ -6,6 +6,7 @@ from typing import Final
 
 from refresher.core.facts import TroubleKind
 from refresher.core.model import Rejected
+from refresher.core.perishable import is_soon
 from refresher.core.spans import span
 from refresher.core.view import JobView
 from refresher.providers.explain import explain
@@ -26,8 +27,8 @@ _ADVICE: Final[Mapping[TroubleKind, str]] = {
     "internal": "This is a defect of refresher: the log has its place. It is tried again by itself.",
 }
 _UNMANAGED: Final = (
-    "A secret that refresher did not write stands at the path. Choose another path, or set adopt = true once, and "
-    "reload."
+    "A secret that refresher did not write stands at the path, or it was handed back. Choose another path, or set adopt"
+    " = true once, and reload; what was handed back is taken again by refresher resume."
 )
 _DEAD: Final = "Readers find nothing alive. The log tells what happened; refresher check --live tries the way."
 
@@ -55,6 +56,8 @@ def coming(view: JobView, now: datetime) -> str:
     """Return when something is done next."""
     if view.renew_at is None:
         return "waits for you" if view.state in ("latched", "unmanaged") else "nothing planned"
+    if view.state == "paused":
+        return f"paused for {span(view.renew_at - now)}"
     if view.renew_at <= now:
         return "due now"
     return f"{'tried again' if view.failures else 'renewed'} in {span(view.renew_at - now)}"
@@ -71,3 +74,9 @@ def why(view: JobView, said: str) -> str:
     if view.kind == "internal":
         return "internal: a defect of refresher"
     return explain(view.provider, Rejected(kind="transient", error=view.error, status=view.status))
+
+
+def ending(view: JobView, now: datetime) -> str:
+    """Return which of what stands behind the job somebody is told of that it comes to an end; `""`: none."""
+    soon = [one for one in view.secrets if one.ends_at is not None and is_soon(one, now)]
+    return "; ".join(f"{one.what.replace('_', ' ')} ends {one.ends_at:%Y-%m-%d}" for one in soon)

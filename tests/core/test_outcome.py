@@ -60,7 +60,10 @@ def test_every_outcome_has_the_promised_shape(name):
         "retry_after": 30,
         "expires_at": "2026-11-21T11:00:00Z",
         "renew_at": "2026-11-21T10:00:00Z",
-        "destinations": [{"path": "secret/tokens/crm", "version": 4}, {"path": "eu:kv/tokens/crm", "version": None}],
+        "destinations": [
+            {"path": "secret/tokens/crm", "version": 4, "error": None},
+            {"path": "eu:kv/tokens/crm", "version": None, "error": None},
+        ],
         "duration_ms": 13,
     }
 

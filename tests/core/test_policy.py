@@ -68,7 +68,7 @@ def test_told_to_wait_until_t_the_answer_at_t_is_to_rotate(lifetime, margin, age
 
 
 def test_the_order_of_the_rules():
-    assert [rule.__name__ for rule in policy.HALTS] == ["unmanaged", "latched"]
+    assert [rule.__name__ for rule in policy.HALTS] == ["released", "paused", "unmanaged", "latched"]
     assert [rule.__name__ for rule in policy.NEEDS] == ["unknown", "forced", "missing", "foreign", "repeated", "timely"]
     sources = ["expiring", "hinted", "aged", "scheduled", "kept_alive", "doomed"]
     assert [source.__name__ for source in policy.SOURCES] == sources
@@ -177,3 +177,13 @@ def test_no_source_makes_a_hot_loop(age, every, hint):
         a_token_held(), job=job, now=fetched, fetched_at=fetched, hint=NOW + timedelta(seconds=hint), kept_at=NOW
     )
     assert policy.renew_at(facts) >= fetched + due.FLOOR
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_hook_that_wants_no_rotation_puts_it_off_and_no_wait_is_made_shorter_by_it(forced):
+    held, until = a_token_held(), NOW + timedelta(minutes=59)
+    vetoed = facts_of(held, now=NOW + timedelta(minutes=58), vetoed_until=until, forced=forced)
+    assert policy.decide(vetoed) == policy.Wait(until=until, reason="vetoed")
+    assert isinstance(policy.decide(replace(vetoed, now=until)), policy.Rotate)
+    early = facts_of(held, vetoed_until=NOW + timedelta(minutes=1))
+    assert policy.decide(early) == policy.decide(facts_of(held))

@@ -4,11 +4,13 @@ import asyncio
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
+from refresher import standing
 from refresher.core import policy
 from refresher.core.errors import StoreUnavailableError
 from refresher.core.job import Job
 from refresher.core.model import Location
 from refresher.core.settings import Limits
+from refresher.passes import Pass
 from refresher.ports import Ledger
 from refresher.roster import Roster
 from refresher.rotation import Rotation
@@ -107,7 +109,7 @@ class House:
             identity=IDENTITY,
             journal=self.journal,
         )
-        self.roster = Roster(
+        self.roster = (Roster if scheduler else Pass)(
             self.jobs,
             rotation=rotation,
             stores=self.stores,
@@ -189,7 +191,7 @@ class House:
         return (self.store.stands(path_of(name)) or {}).get("access_token")
 
     def state(self, name: str) -> str:
-        return self.roster.charges[name].state(self.clock.now(), IDENTITY.holder)
+        return standing.state_of(self.roster.charges[name], self.clock.now(), IDENTITY.holder)
 
     def asked(self, name: str) -> int:
         return len(self.provider.requests(name))

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from refresher.standing import state_of
 from tests.core.builders import PLACE, STATE
 from tests.fakes.http import answer, lost
 from tests.rotation.stage import PASSWORD, SECRET, SEED, Stage, refresh_only, refreshing, refused, replaceable, token
@@ -97,7 +98,7 @@ async def test_a_wrong_client_secret_is_tried_more_often_while_readers_lose_thei
 async def test_a_mended_secret_opens_the_latch_at_once(job):
     stage = Stage(refused("invalid_client", 401), token(1), job=job)
     await stage.rotate()
-    assert stage.charge.state(stage.clock.now(), "holder-1") == "latched"
+    assert state_of(stage.charge, stage.clock.now(), "holder-1") == "latched"
     stage.references.texts[str(SECRET)] = "mended"
 
     assert (await stage.rotate()).outcome == "rotated"

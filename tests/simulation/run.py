@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
+from refresher.standing import state_of
 from tests.simulation.account import Expired, Span
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.planted import planted
@@ -181,7 +182,7 @@ async def _live(world: World, progress: Callable[[str], object] | None) -> tuple
     stuck = tuple(
         f"{name} is {state}"
         for name, charge in process.roster.charges.items()
-        if (state := charge.state(charge.now(world.clock), "holder-1")) not in ("fresh", "due", "retrying")
+        if (state := state_of(charge, charge.now(world.clock), "holder-1")) not in ("fresh", "due", "retrying")
     )
     world.account.end(loop.true)
     process.life.end()
