@@ -22,8 +22,8 @@ from httpx_aiohttp import AiohttpTransport
 from refresher.core.model import HttpRequest
 from refresher.core.published import stamp
 from refresher.core.secret import Secret
-from refresher.daemon import PROVIDER_KEEPALIVE, VAULT_DEADLINE, VAULT_KEEPALIVE
 from refresher.http import Wire
+from refresher.parts import PROVIDER_KEEPALIVE, VAULT_DEADLINE, VAULT_KEEPALIVE
 
 FORM: Final = {
     "grant_type": "client_credentials",

@@ -12,7 +12,7 @@ from typing import Final
 from bench.fleet import WIRE, Fleet, Instant, serving, settings_of
 from bench.report import Report
 from bench.servers import empty_house
-from refresher import daemon
+from refresher import parts
 from refresher.core.settings import Settings
 
 JOBS: Final = 20
@@ -36,13 +36,13 @@ def add(report: Report) -> None:
 
 def counted(jobs: int = JOBS) -> Mapping[str, float]:
     """Return the counts, per job."""
-    real = getattr(daemon, WIRE)
+    real = getattr(parts, WIRE)
     Instant.install(stands=True)
     try:
         with empty_house() as stand:
             return asyncio.run(_count(settings_of(stand.config(jobs)), jobs))
     finally:
-        setattr(daemon, WIRE, real)
+        setattr(parts, WIRE, real)
 
 
 async def _count(settings: Settings, jobs: int) -> Mapping[str, float]:

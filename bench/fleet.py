@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from bench.servers import LIFETIME, TOKEN_BYTES
-from refresher import daemon
+from refresher import parts as wired
 from refresher.config import load
 from refresher.core.events import Event
 from refresher.core.model import Channel, HttpRequest, HttpResponse
@@ -29,7 +29,7 @@ from refresher.sinks.log import LogSink
 from refresher.timed import Bell as AnyBell
 from refresher.web import wiring
 
-WIRE: Final = "Channels"  # what daemon.py makes its wires of
+WIRE: Final = "Channels"  # what parts.py makes its wires of
 JSON: Final = (("content-type", "application/json"),)
 
 
@@ -58,7 +58,7 @@ class Counted:
 class Fleet:
     """Jobs that are served. Make it with `serving`."""
 
-    def __init__(self, parts: daemon.Parts, roster: Roster, bell: AnyBell, counted: Counted) -> None:
+    def __init__(self, parts: wired.Parts, roster: Roster, bell: AnyBell, counted: Counted) -> None:
         self.parts, self.roster, self.bell, self.counted = parts, roster, bell, counted
         self.names = tuple(roster.charges)
 
@@ -82,7 +82,7 @@ async def serving(settings: Settings, *, wait: bool = True) -> AsyncIterator[Fle
     sinks: tuple[Sink, ...] = (LogSink(), counted, *wiring.meters(settings))
     with tempfile.TemporaryFile("w", prefix="refresher-bench.") as lines:
         log.configure(LogSettings(format="json"), stream=lines)
-        async with daemon.build(settings, sinks=sinks) as parts:
+        async with wired.build(settings, sinks=sinks) as parts:
             await parts.login()
             bell = parts.timing.bell(Bell(parts.clock))
             roster = parts.roster(bell)
@@ -121,9 +121,9 @@ class Instant:
 
     @classmethod
     def install(cls, *, stands: bool) -> None:
-        """Take the place of the real wire in daemon.py, for the rest of the process."""
+        """Take the place of the real wire in parts.py, for the rest of the process."""
         cls.stands, cls.asked, cls._versions = stands, Counter(), Counter()
-        setattr(daemon, WIRE, cls)
+        setattr(wired, WIRE, cls)
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Answer, after the loop went round once."""
