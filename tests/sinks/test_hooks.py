@@ -227,10 +227,14 @@ async def test_what_waits_at_the_end_has_some_time(tmp_path):
 
 async def test_what_ends_the_block_is_raised_as_it_is_and_hooks_are_still_told(tmp_path):
     scene = Scene(tmp_path, Hook(name="one", url=URL))
-    with pytest.raises(UnreadableReferenceError):
+
+    async def block():
         async with scene.hooks.serving(scene.known, PATIENCE):
             scene.sink.tell(Event(name="stopped"))
             raise UnreadableReferenceError("file:/x", "is not there")
+
+    with pytest.raises(UnreadableReferenceError):
+        await block()
     assert (len(scene.requests), scene.hooks.dropped) == (1, 0)
 
 
