@@ -129,9 +129,7 @@ class Charge:
         if self.held is None:
             return ()
         known = zip_longest(self.job.destinations, self.held, self.versions)
-        return tuple(
-            (place, one) for place, one, version in known if one or version is not None or place not in self.behind
-        )
+        return tuple((place, one) for place, one, at in known if one or at is not None or place not in self.behind)
 
     @property
     def places(self) -> tuple[tuple[Location, int | None], ...]:

@@ -76,6 +76,11 @@ class PlaceKeys(Table):
         "Several paths, or other clusters and mounts.",
         [{"path": "tokens/crm"}, {"cluster": "eu", "mount": "shared", "path": "crm"}],
     )
+    fields: keys.Fields | None = optional(
+        "What stands there under which name, instead of the members as they are. `{access_token}` stands for that "
+        "member, and all else for itself; see [Write it elsewhere, and otherwise](../how-to/destinations.md).",
+        {"token": "{access_token}", "header": "Bearer {access_token}", "ttl": "300s"},
+    )
     moved_from: keys.Name | None = optional(
         "The name that the job had before: its state record, its path and its history become this one's.", "old-crm"
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from refresher.core.fields import Fields
 from refresher.core.model import Channel, Location, Reference
 
 GrantName: TypeAlias = Literal["client_credentials", "password", "refresh_token", "jwt_bearer", "token_exchange"]
@@ -170,6 +171,11 @@ class Job:
     moved_from: str = ""
     destinations: tuple[Location, ...]
     state: Location
+    fields: tuple[tuple[Location, Fields], ...] = ()
+
+    def fields_at(self, place: Location) -> Fields:
+        """Return what readers find under which name at `place`; none: the members as they are."""
+        return next((fields for where, fields in self.fields if where == place), ())
 
     def references(self) -> Mapping[str, Reference]:
         """Return the secret references that it has, by key of jobs.toml."""
