@@ -23,6 +23,7 @@ from refresher.core.outcome import Outcome
 from refresher.core.remembered import Attempted
 from refresher.core.secret import Secret
 from refresher.core.settings import Settings
+from refresher.memory import to_keep
 from refresher.ports import Sink
 from refresher.providers.consent import explain_consent
 from refresher.sinks.log import LogSink
@@ -166,7 +167,7 @@ class Authorization:
                 break
         if ended.outcome in ("rotated", "fresh") and charge.last_at is not None:
             charge.attempted = Attempted(at=charge.last_at, outcome=ended.outcome, error=ended.error)
-            self._parts.ledger.note(ended, charge.last_at, charge.kept)
+            self._parts.ledger.note(ended, charge.last_at, to_keep(charge))
         return ended
 
     async def _save(self, charge: Charge) -> Outcome:

@@ -13,7 +13,7 @@ from refresher.core.model import Location, Token
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
-from refresher.core.remembered import Attempted, Remembered, Seen
+from refresher.core.remembered import Attempted, Seen
 from refresher.core.secret import Secret
 from refresher.ports import Clock
 
@@ -135,29 +135,6 @@ class Charge:
     def places(self) -> tuple[tuple[Location, int | None], ...]:
         """Its destinations with the version that stands at each, None where that is not known."""
         return tuple(zip_longest(self.job.destinations, self.versions))
-
-    def recall(self, kept: Remembered) -> "Charge":
-        """Take over what the ledger kept, and return the charge."""
-        self.attempted, self.latch, self.trouble = kept.attempted, kept.latch, kept.trouble
-        self.refused, self.fetched_at, self.unchanged = kept.refused, kept.fetched_at, kept.unchanged
-        self.newest, self.told = kept.seen, kept.told
-        return self
-
-    @property
-    def kept(self) -> Remembered:
-        """What the ledger is to keep: of Vault's troubles none, which a new process meets by itself."""
-        providers = self.trouble is not None and self.trouble.kind in ("transient", "malformed", "internal")
-        return Remembered(
-            attempted=self.attempted,
-            latch=self.latch,
-            trouble=self.trouble if providers else None,
-            refused=self.refused,
-            fetched_at=self.fetched_at,
-            unchanged=self.unchanged,
-            seen=self.newest,
-            told=self.told,
-            places=tuple(map(str, (*self.job.destinations, *((self.job.state,) if self.job.irreplaceable else ())))),
-        )
 
     def take_up(self, found: Entry, *, journalled: bool) -> None:
         """Have in hand what an earlier process was given, and could not bring to Vault, or what Vault has lost."""

@@ -4,7 +4,7 @@ So a sweep over a hundred thousand jobs that wait costs little: only what has ch
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
@@ -29,6 +29,8 @@ FACTS: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(
     "leased_until",
     "replay_until",
 )
+# Longer than the floor between two fetches: who waits for the due time for longer keeps his promise meanwhile.
+REST: Final = timedelta(minutes=1)
 
 
 class Decided:
@@ -39,7 +41,12 @@ class Decided:
         self._waits: dict[str, tuple[tuple[Any, ...], datetime, datetime, policy.Wait]] = {}
 
     def verdict(self, charge: Charge, now: datetime, *, force: bool) -> policy.Verdict:
-        """Return what `policy.decide` says of `charge`."""
+        """Return what `policy.decide` says of `charge`; what is issued and not written comes first."""
+        if charge.held is None or charge.pending:
+            retry_at = charge.trouble.retry_at if charge.trouble is not None else None
+            if retry_at is not None and retry_at > now:
+                return policy.Wait(until=retry_at, reason="backoff")
+            return policy.Rotate(reason="unwritten")
         name, facts = charge.job.name, FACTS(charge)
         known = self._waits.get(name)
         if known is not None and not force and known[1] <= now < known[2] and known[0] == facts:
@@ -50,6 +57,13 @@ class Decided:
         else:
             self._waits.pop(name, None)
         return verdict
+
+    def rests_until(self, charge: Charge, now: datetime) -> datetime | None:
+        """Return when `charge` comes due, where that is all there is to it for some time; None: it is to be decided."""
+        known = self._waits.get(charge.job.name)
+        if known is None or known[3].reason != "due" or not known[1] <= now < known[2] - REST:
+            return None
+        return known[2] if known[0] == FACTS(charge) else None
 
     def forget(self, name: str) -> None:
         """Forget a job that is gone, and the secrets among its facts."""

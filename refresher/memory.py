@@ -32,7 +32,7 @@ class Memory:
         if kept is None:
             return Charge(job=job)
         charge = Charge(job=job)
-        return charge.recall(kept.as_of(charge.now(self._clock)))  # time is reckoned from here: waits are as of now
+        return recall(charge, kept.as_of(charge.now(self._clock)))  # time is reckoned from here: waits are as of now
 
     def handed_on(self, charge: Charge, heir: Charge) -> Charge:
         """Return the charge of the heir's job, with what was known of it under its old name, and the history too."""
@@ -48,7 +48,7 @@ class Memory:
             charge.attempted = Attempted(at=at, outcome=ended.outcome, error=ended.error)
         elif charge.holding is None and not charge.unknown:
             return  # nothing was attempted, and nothing is to be remembered
-        kept = charge.kept.earlier(charge.now(self._clock) - self._clock.now())
+        kept = to_keep(charge).earlier(charge.now(self._clock) - self._clock.now())
         self._of(lambda ledger: ledger.note(ended, at, kept))
 
     @staticmethod
@@ -71,3 +71,28 @@ class Memory:
             return None
         self._failures = 0
         return done
+
+
+def recall(charge: Charge, kept: Remembered) -> Charge:
+    """Have `charge` take over what the ledger kept, and return it."""
+    charge.attempted, charge.latch, charge.trouble = kept.attempted, kept.latch, kept.trouble
+    charge.refused, charge.fetched_at, charge.unchanged = kept.refused, kept.fetched_at, kept.unchanged
+    charge.newest, charge.told = kept.seen, kept.told
+    return charge
+
+
+def to_keep(charge: Charge) -> Remembered:
+    """Return what the ledger is to keep: of Vault's troubles none, which a new process meets by itself."""
+    providers = charge.trouble is not None and charge.trouble.kind in ("transient", "malformed", "internal")
+    job = charge.job
+    return Remembered(
+        attempted=charge.attempted,
+        latch=charge.latch,
+        trouble=charge.trouble if providers else None,
+        refused=charge.refused,
+        fetched_at=charge.fetched_at,
+        unchanged=charge.unchanged,
+        seen=charge.newest,
+        told=charge.told,
+        places=tuple(map(str, (*job.destinations, *((job.state,) if job.irreplaceable else ())))),
+    )

@@ -124,8 +124,7 @@ class Roster:
 
     def offer(self, name: str, *, force: bool = False) -> None:
         """Queue `name` for a walk, or have it wait for Vault where that is away."""
-        charge = self.charges.get(name)
-        if charge is not None:
+        if (charge := self.charges.get(name)) is not None:
             if force:
                 self._walks.forced.add(name)
             self._walks.offer(charge)
@@ -163,6 +162,16 @@ class Roster:
             case policy.Wait() | policy.Halt():
                 self._scheduler.cancel(name)
 
+    def rests(self, charge: Charge) -> bool:
+        """Whether `charge` only waits for its due time, which is far off. Its bell is set, should it have been lost."""
+        busy = charge.job.name in self._walks or charge.leaving or charge.pending or charge.latch is not None
+        if busy or self._scheduler is None or self._walks.stopping or charge.job.moved_from in self.charges:
+            return False
+        until = self._decided.rests_until(charge, now := charge.now(self._clock))
+        if until is not None:
+            self._scheduler.schedule(charge.job.name, until - now)
+        return until is not None
+
     def update(self, jobs: Mapping[str, Job], *, moved: Collection[str] = ()) -> None:
         """Take over a new set of jobs; a walk that is under way ends as it began, and its job is then seen afresh.
 
@@ -190,11 +199,6 @@ class Roster:
         if (charge := self.charges.get(name)) is not None and charge.job.moved_from not in self.charges:
             await self._walks.look(charge)
 
-    async def inspect(self) -> None:
-        """Only look at every job, once: nothing is begun, and nobody is waited for."""
-        self._walks.stopping = True
-        await self.look_all()
-
     async def look_all(self, names: Collection[str] | None = None) -> None:
         """Read what stands at the paths of `names`, or of all jobs."""
         await each(tuple(self.charges) if names is None else names, self.look)
@@ -214,12 +218,7 @@ class Roster:
         return self._outages.error(charge.job) is not None
 
     def _verdict(self, charge: Charge, now: datetime) -> policy.Verdict:
-        if charge.held is not None and not charge.pending:
-            return self._decided.verdict(charge, now, force=charge.job.name in self._walks.forced)
-        retry_at = charge.trouble.retry_at if charge.trouble is not None else None
-        if retry_at is not None and retry_at > now:
-            return policy.Wait(until=retry_at, reason="backoff")
-        return policy.Rotate(reason="unwritten")
+        return self._decided.verdict(charge, now, force=charge.job.name in self._walks.forced)
 
     def _walked(self, charge: Charge) -> None:
         """Settle a job whose walk or look has ended. What it came to goes on under a configuration that is newer."""

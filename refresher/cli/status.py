@@ -36,7 +36,8 @@ async def look(settings: Settings) -> tuple[list[Charge], datetime, str]:
 
     async with daemon.build(settings, looks=True) as parts:
         roster = parts.roster()
-        await roster.inspect()
+        roster.end_pass()  # only look: nothing is begun, and nobody is waited for
+        await roster.look_all()
         return list(roster.charges.values()), parts.clock.now(), parts.identity.holder
 
 

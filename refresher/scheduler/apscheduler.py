@@ -20,6 +20,7 @@ from refresher.ports import Clock
 
 HELPING: Final = 100
 BELL: Final = "bell"
+SAME_S: Final = 0.001  # deadlines this close together are one
 LATE_S: Final = 1.0  # seconds after which a ring is not awaited any more
 
 
@@ -38,6 +39,8 @@ class Bell:
     def schedule(self, name: str, delay: timedelta) -> None:
         """Ring for `name` after `delay`; a later call replaces an earlier one."""
         deadline = self._clock.monotonic() + max(delay.total_seconds(), 0)
+        if abs(self._deadlines.get(name, -1.0) - deadline) < SAME_S:
+            return  # each sweep asks for what is there already
         self._deadlines[name] = deadline
         if not self._heap or deadline < self._heap[0][0]:
             self._rung.set()  # whoever waits, waits for that one from now on

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,8 @@ class Life:
 
     def send(self, which: signal.Signals) -> None:
         if not self.ended.done():
-            os.kill(self.pid, which)
+            with suppress(ProcessLookupError):  # it has ended by itself, and its parent is about to say so
+                os.kill(self.pid, which)
 
     async def end(self, which: signal.Signals, *, within: float = 45) -> int:
         """Signal it, and return its exit code."""

@@ -66,7 +66,7 @@ async def live_on_spoiled_files(place: Yard, rounds: int, chance: random.Random)
         told.counts["unknown"] += bool(life.events("grant_unknown"))
         told.counts["anew"] += sum("anew" in str(one) or "made new" in str(one) for one in life.events("started"))
         if (code := await life.end(signal.SIGTERM)) != 0:
-            told.wrongs.append(f"exit code {code}")
+            told.wrongs.append(f"exit code {code}: {life.log.read_text()[-500:]}")
     told.wrongs += await told.daemon.wrongs()
     return told
 

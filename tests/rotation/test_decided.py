@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from refresher.charge import Charge
 from refresher.core import policy
+from refresher.core.job import Margin
 from refresher.core.model import Location
 from refresher.core.published import StateRecord
 from refresher.core.secret import Secret
@@ -107,6 +108,35 @@ def test_it_says_what_the_policy_says_whatever_happens_in_between(story, lifetim
             setattr(one, step, OTHERS[step])
         for moment in (now, now, now + 7 * MINUTE):
             assert decided.verdict(one, moment, force=force) == policy.decide(one.facts(moment, "h", force=force))
+
+
+MARGINS = st.one_of(st.none(), st.integers(1, 10**6).map(lambda s: Margin(duration=timedelta(seconds=s))))
+
+
+@given(st.integers(6, 10**6), MARGINS, st.floats(0, 1.1), st.floats(0, 1.1), st.sampled_from([None, *OTHERS]))
+def test_a_job_that_rests_keeps_its_promise_meanwhile(seconds, margin, age, fetched, other):
+    """So the sweep may pass over it: it is neither due nor in any trouble, and readers find what they were promised."""
+    lifetime = timedelta(seconds=seconds)
+    held, now = a_token_held(lifetime), NOW + lifetime * age
+    one = charge(job=a_job(renew_before=margin), held=(held,), fetched_at=NOW + lifetime * min(age, fetched))
+    decided = Decided("h")
+    decided.verdict(one, now, force=False)
+    if other is not None and other != "job":
+        setattr(one, other, OTHERS[other])
+    until = decided.rests_until(one, now)
+    if until is not None:
+        assert policy.decide(one.facts(now, "h")) == policy.Wait(until=until, reason="due")
+        assert held.expires_at - now > policy.promised(held, one.job)
+        assert one.holding is None
+
+
+def test_who_waits_for_long_rests_and_who_is_about_to_be_due_does_not():
+    one, decided = charge(held=(a_token_held(),)), Decided("h")
+    assert decided.rests_until(one, NOW) is None, "it was never decided"
+    due = decided.verdict(one, NOW, force=False).until
+    assert decided.rests_until(one, NOW) == due
+    assert decided.rests_until(one, due - MINUTE) is None
+    assert decided.rests_until(one, NOW - MINUTE) is None, "the clock went back"
 
 
 def test_a_wait_is_decided_once(monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 
 from refresher.charge import Charge
 from refresher.core.model import Location
+from refresher.memory import recall, to_keep
 from tests.core.builders import STATE
 from tests.rotation.house import HOUR, MINUTE, SECOND, House, state_of, unwritable
 from tests.rotation.house import refreshing as house_job
@@ -22,7 +23,7 @@ def renamed(job, **changes):
 
 def rename(stage: Stage) -> None:
     """Start anew with the job under its new name, and what the ledger kept of the old one."""
-    stage.charge = Charge(job=renamed(stage.charge.job)).recall(stage.charge.kept)
+    stage.charge = recall(Charge(job=renamed(stage.charge.job)), to_keep(stage.charge))
 
 
 def test_the_job_under_its_old_name():
@@ -68,7 +69,7 @@ async def test_there_and_back_again():
         rename(stage)
         await stage.rotate()
         back = replace(there, moved_from="crm-eu")
-        stage.charge = Charge(job=back).recall(stage.charge.kept)
+        stage.charge = recall(Charge(job=back), to_keep(stage.charge))
         await stage.rotate()
     assert stage.stands(STATE)["refresh_token"] == "RT-1"
     assert "refresh_token" not in stage.stands(NEW_STATE)

@@ -7,6 +7,7 @@ import pytest
 from refresher.charge import Charge
 from refresher.core.errors import StoreUnavailableError
 from refresher.core.job import Job
+from refresher.memory import recall, to_keep
 from tests.core.builders import PLACE, STATE
 from tests.fakes.http import lost
 from tests.fakes.provider import FakeProvider
@@ -62,8 +63,8 @@ class Scene(Stage):
         except Killed:
             self.left = -1
             self.journal.released()
-            kept = self.charge.kept
-            self.rotation, self.charge = self.rotation_of(self), Charge(job=self.charge.job).recall(kept)
+            kept = to_keep(self.charge)
+            self.rotation, self.charge = self.rotation_of(self), recall(Charge(job=self.charge.job), kept)
             return True
         self.left = -1
         return False
