@@ -77,7 +77,8 @@ def recall(charge: Charge, kept: Remembered) -> Charge:
     """Have `charge` take over what the ledger kept, and return it."""
     charge.attempted, charge.latch, charge.trouble = kept.attempted, kept.latch, kept.trouble
     charge.refused, charge.fetched_at, charge.unchanged = kept.refused, kept.fetched_at, kept.unchanged
-    charge.newest, charge.told = kept.seen, kept.told
+    charge.newest, charge.told, charge.shadowed = kept.seen, kept.told, frozenset(kept.shadowed)
+    charge.known_ours |= {place for place in charge.job.destinations if str(place) in charge.shadowed}
     return charge
 
 
@@ -94,5 +95,6 @@ def to_keep(charge: Charge) -> Remembered:
         unchanged=charge.unchanged,
         seen=charge.newest,
         told=charge.told,
+        shadowed=tuple(sorted(charge.shadowed.union(map(str, job.observed)))),
         places=tuple(map(str, (*job.destinations, *((job.state,) if job.irreplaceable else ())))),
     )

@@ -224,7 +224,7 @@ class Roster:
         """Settle a job whose walk or look has ended. What it came to goes on under a configuration that is newer."""
         name, now = charge.job.name, self.charges[charge.job.name]
         if now is not charge:
-            known_ours = charge.known_ours & now.known_ours
+            known_ours = charge.known_ours.union(charge.job.observed) & now.known_ours
             self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving, known_ours=known_ours)
         self._memory.note(charge)
         self.settle(name)

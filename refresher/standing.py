@@ -34,6 +34,7 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
             }
             for place, version in charge.places
         ],
+        "shadow": [one.as_json(now) for one in charge.theirs] if charge.job.observed else None,
     }
 
 

@@ -84,6 +84,10 @@ class PlaceKeys(Table):
     moved_from: keys.Name | None = optional(
         "The name that the job had before: its state record, its path and its history become this one's.", "old-crm"
     )
+    shadow: keys.Flag | None = flag(
+        "`true`: write beside each path, to `PATH-shadow`, and compare with what somebody else still writes at it; see "
+        "[Move from cron](../how-to/from-cron.md)."
+    )
     adopt: keys.Flag | None = flag("`true`: take over a path that somebody else wrote before.")
 
 

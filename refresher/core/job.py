@@ -141,7 +141,7 @@ class Job:
     `token_url` is whole (environment, base_url and vars are resolved), or empty where `shape.issuer` leads to it.
     `refreshes`: a refresh token in an answer is used between full grants. `single_use`: it is void once used, but for
     `leeway` from then on. `lifetime`: what to assume when the provider states none. `params`: extra form members,
-    repeats kept.
+    repeats kept. `observed`: in shadow mode, the path of somebody else that each destination stands beside.
     """
 
     name: str
@@ -171,6 +171,7 @@ class Job:
     moved_from: str = ""
     destinations: tuple[Location, ...]
     state: Location
+    observed: tuple[Location, ...] = ()
     fields: tuple[tuple[Location, Fields], ...] = ()
 
     def fields_at(self, place: Location) -> Fields:

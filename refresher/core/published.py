@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from refresher.core.fields import Fields, is_whole
+from refresher.core.fields import MEMBERS, OWN, Fields, is_whole
 from refresher.core.job import Job
 from refresher.core.model import Absent, Found, Token
 from refresher.core.policy import Held
@@ -68,6 +68,11 @@ def data_of(token: Token, job: Job, instance: str) -> Mapping[str, Secret]:
     if ends is not None:
         plain |= {"expires_at": stamp(ends), "expires_at_unix": str(int(ends.timestamp()))}
     return kept | {name: Secret(text) for name, text in plain.items()} | {"access_token": token.access_token}
+
+
+def members(job: Job, fields: Fields) -> frozenset[str]:
+    """Return the names that readers may find where `fields` say so."""
+    return frozenset((*(name for name, _ in fields or ()), *OWN, *(() if fields else (*MEMBERS, *job.keep))))
 
 
 def held_in(secret: Found | Absent, job: Job, instance: str, fields: Fields = ()) -> Held | None:

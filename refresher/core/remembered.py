@@ -46,7 +46,8 @@ class Seen:
 class Remembered:
     """The provider's last word and the backoff of a job; `refused` is the fingerprint of a refused refresh token.
 
-    `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job.
+    `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job,
+    `shadowed` those of somebody else that it stood beside in shadow mode.
     """
 
     attempted: Attempted | None = None
@@ -58,6 +59,7 @@ class Remembered:
     seen: Seen | None = None
     told: str = ""
     places: tuple[str, ...] = ()
+    shadowed: tuple[str, ...] = ()
 
     def earlier(self, by: timedelta) -> "Remembered":
         """Return it by a clock that is set back `by` so much; what was told of Vault's own writes stays."""
@@ -108,6 +110,7 @@ def read(text: str) -> Remembered | None:
             seen=_seen(members.get("seen")),
             told=_text(members.get("told", "")),
             places=tuple(map(_text, members.get("places", ()))),
+            shadowed=tuple(map(_text, members.get("shadowed", ()))),
         )
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None
