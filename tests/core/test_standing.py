@@ -54,6 +54,7 @@ async def test_a_fresh_job():
         "promised_s": 600,
         "failures": 0,
         "destinations": [{"path": "secret/tokens/crm", "version": 1, "error": None}],
+        "shadow": None,
     }
 
 
