@@ -127,6 +127,7 @@ class Pages:
             advice=words.advice(view, now),
             attempts=self._attempts(view.name, now),
             snippets=read,
+            beside=[(str(one.place), words.beside(one, now)) for one in view.beside],
             axis=tuple(drawing.hours(now)),
         )
 
