@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from refresher.charge import Charge
@@ -49,6 +50,11 @@ def _bar(charge: Charge, now: datetime) -> str:
     return ("█" * round(share * BAR)).ljust(BAR, "░")
 
 
+def _at(place: Mapping[str, object]) -> str:
+    """Return the version that stands at a destination, or why it lacks the newest token."""
+    return str(place.get("error") or place.get("version") or "-")
+
+
 def _table(rows: list[tuple[dict[str, object], Charge]], now: datetime) -> None:
     from rich.console import Console  # noqa: PLC0415  # --json needs no tables
     from rich.table import Table  # noqa: PLC0415  # as above
@@ -61,7 +67,7 @@ def _table(rows: list[tuple[dict[str, object], Charge]], now: datetime) -> None:
         state = str(row["state"])
         left, places = row["life_left_s"], row["destinations"]
         renew_at = datetime.fromisoformat(str(row["renew_at"])) if row["renew_at"] else None
-        first = places[0] if isinstance(places, list) else {}
+        first, *others = places if isinstance(places, list) else [{}]
         table.add_row(
             str(row["job"]),
             str(row["provider"]),
@@ -70,8 +76,10 @@ def _table(rows: list[tuple[dict[str, object], Charge]], now: datetime) -> None:
             _words.span(timedelta(seconds=left)) if isinstance(left, int) else "-",
             "-" if renew_at is None else f"in {_words.span(max(renew_at - now, timedelta()))}",
             str(first.get("path")),
-            str(first.get("version") or "-"),
+            _at(first),
         )
+        for place in others:
+            table.add_row(*("" for _ in range(6)), str(place.get("path")), _at(place))
     console = Console(highlight=False)
     console.print(table)
     bad = sum(row["state"] != "fresh" for row, _ in rows)
