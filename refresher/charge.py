@@ -10,6 +10,7 @@ from refresher.core.entry import Entry
 from refresher.core.errors import AwaitedSecretError
 from refresher.core.job import Job, asked_for
 from refresher.core.model import Location, Token
+from refresher.core.orders import NO_ORDERS, Orders
 from refresher.core.outcome import Outcome
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
@@ -92,6 +93,7 @@ class Charge:
     carried: bool = False  # what the job had under its old name is under the new one
     former: "Charge | None" = None  # the job under its old name, while that is brought over
     leaving: bool = False  # its job is no longer configured: only what was issued is still written
+    orders: Orders = NO_ORDERS  # what a person has decided of it, of an earlier process too
     warned: str = ""  # what readers' token was last reported as: "expiring" or "expired"
 
     @property
@@ -174,6 +176,16 @@ class Charge:
         if self.trouble is not None:
             self.trouble = replace(self.trouble, retry_at=self.trouble.since)
 
+    def relieve(self, *, by_hand: bool) -> Trouble | None:
+        """Let nothing hold the job back, and return what did; a token that a person brought speaks for Vault alone."""
+        if by_hand:
+            self.trouble = (
+                None if self.trouble is not None and self.trouble.kind in ("store", "outage") else self.trouble
+            )
+            return None
+        before, self.latch, self.trouble = self.latch or self.trouble, None, None
+        return before
+
     def open_latch(self) -> None:
         """Let nothing of the latch hold the job back; it stays on record, so that its recovery is told."""
         if self.latch is not None:
@@ -219,6 +231,7 @@ class Charge:
             unknown=self.unknown,
             leased_until=self.leased_until,
             replay_until=self.replay_until,
+            orders=self.orders,
             record_ends=self.record.deletion_time if self.record is not None and self.job.irreplaceable else None,
         )
 

@@ -14,12 +14,14 @@ import ipaddress
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 
 from refresher.core.address import is_forbidden
 
@@ -36,13 +38,16 @@ class ForbiddenAddressError(OSError):
     """A name led to an address that no request may go to."""
 
 
-def connector(context: ssl.SSLContext, *, keepalive: float, connections: int) -> aiohttp.TCPConnector:
+def connector(
+    context: ssl.SSLContext, *, keepalive: float, connections: int, connected: Callable[[], None] = lambda: None
+) -> aiohttp.TCPConnector:
     """Make the connector of one session, on the running loop.
 
-    `keepalive`: seconds that an idle connection is kept, 0 for none. `connections`: how many at once.
+    `keepalive`: seconds that an idle connection is kept, 0 for none. `connections`: how many at once. `connected` is
+    called in the context of a request that has its connection.
     """
     kept: dict[str, Any] = {"keepalive_timeout": keepalive} if keepalive else {"force_close": True}
-    made = aiohttp.TCPConnector(
+    made = _Connector(
         ssl=context,
         limit=connections,
         socket_factory=_guarded_socket,
@@ -50,8 +55,21 @@ def connector(context: ssl.SSLContext, *, keepalive: float, connections: int) ->
         ttl_dns_cache=KEPT_NAMES,
         **kept,
     )
+    made.connected = connected
     made._factory = functools.partial(_bounded, asyncio.get_running_loop())  # noqa: SLF001  # aiohttp has no public way
     return made
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Says when a request has its connection; aiohttp's own tracing does so for a tenth of a request's cost."""
+
+    connected: Callable[[], None]
+
+    async def connect(self, *request: Any, **more: Any) -> Connection:  # noqa: ANN401  # handed on as they are
+        """Return a connection for a request, kept or new."""
+        connection = await super().connect(*request, **more)
+        self.connected()
+        return connection
 
 
 class _Bounded(ResponseHandler):

@@ -12,6 +12,7 @@ import refresher
 from refresher import reload
 from refresher.channels import USUAL, Channels
 from refresher.charge import Identity
+from refresher.control import wiring as control
 from refresher.core import errors
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.model import Channel
@@ -26,6 +27,7 @@ from refresher.host.kept import Kept
 from refresher.host.notify import Manager
 from refresher.host.program import Programs
 from refresher.logins import Logins
+from refresher.passes import Pass
 from refresher.ports import Http, Scheduler, Sink
 from refresher.reload import Refusals
 from refresher.roster import Roster
@@ -111,9 +113,9 @@ class Parts:
         self._stack.push_async_callback(wire.aclose)
         return Skew(self.timing.wire(wire, vault=vault), clock=self.clock, sink=self.sink)
 
-    def roster(self, scheduler: Scheduler | None = None) -> Roster:
+    def roster(self, scheduler: Scheduler | None = None) -> Pass:
         """Return a roster of the jobs of the settings; without a scheduler it is good for one pass."""
-        return Roster(
+        return Pass(
             self.settings.jobs,
             rotation=self.rotation,
             stores=self.stores,
@@ -125,13 +127,9 @@ class Parts:
             ledger=self.ledger,
         )
 
-    def used_clusters(self) -> set[str]:
-        """Return the names of the clusters that a job writes to."""
-        return {place.cluster for job in self.settings.jobs.values() for place in job.destinations}
-
     async def login(self) -> None:
         """Log in to each cluster that a job uses. Raises StoreError: what the first of them answered."""
-        for name in sorted(self.used_clusters()):
+        for name in self.settings.written_clusters:
             await self.stores[name].login()
 
 
@@ -208,8 +206,8 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             drift = partial(self._watch.drift, parts.settings.drift_check)
             logins = Logins(parts.stores, clock=parts.clock, sink=parts.sink).rounds()
-            page = wiring.rounds(parts, roster, self._watch, self._heart)
-            rounds: tuple[Round, ...] = (self._watch.sweep, drift, *logins, partial(self._reloads, group), *page)
+            served = (*control.rounds(parts, roster), *wiring.rounds(parts, roster, self._watch, self._heart))
+            rounds: tuple[Round, ...] = (self._watch.sweep, drift, *logins, partial(self._reloads, group), *served)
             self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
             await roster.serve(self._stop, ready)

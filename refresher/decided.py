@@ -28,6 +28,7 @@ FACTS: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(
     "unknown",
     "leased_until",
     "replay_until",
+    "orders",
 )
 # Longer than the floor between two fetches: who waits for the due time for longer keeps his promise meanwhile.
 REST: Final = timedelta(minutes=1)

@@ -45,7 +45,7 @@ class Endings:
 
     def unrotated(self, charge: Charge, walk: Walk, verdict: policy.Verdict) -> Outcome:
         """End without a rotation: nothing is due, or something holds the job back."""
-        if isinstance(verdict, policy.Halt) or verdict.reason == "backoff":
+        if isinstance(verdict, policy.Halt) or verdict.reason in ("backoff", "paused"):
             return self._halted(charge, walk, verdict.reason)
         return self.end(charge, walk, "fresh", verdict.reason)
 
@@ -53,7 +53,8 @@ class Endings:
         told = charge.last is not None and (charge.last.outcome, charge.last.reason) == ("halted", reason)
         if reason == "unmanaged" and not told:
             self.tell((outcome.unmanaged(charge.job),))
-        error = charge.holding.error if charge.holding is not None else reason
+        held_back = charge.holding if reason not in ("paused", "released") else None
+        error = reason if held_back is None else held_back.error
         return self.end(charge, walk, "halted", reason, error=error)
 
     def rejected(self, charge: Charge, walk: Walk, asked: Asked, rejected: Rejected) -> Outcome:

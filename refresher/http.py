@@ -2,19 +2,20 @@
 
 Rules of this module:
 - It is the only one that knows httpx (the interface) and aiohttp (the connection pool below it, whose cost stays
-  flat however many hosts there are).
+  flat however many hosts there are). Requests go to httpx's transport, not through its client: what that does on top
+  (cookies, redirects, authentication) is not wanted here, and takes a third of a request's processor time.
 - Nothing of the environment steers it: no proxy, no .netrc, no key log, no cookie kept, no redirect followed.
 - Bodies are handed on as they came, not decompressed: whoever judges them sets the limits.
 - Every foreign exception becomes a TransportError by one table. Its text never crosses over: it may quote a secret.
 """
 
 import asyncio
-import http.cookiejar
 import socket
 import ssl
+from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 import aiohttp
 import httpx
@@ -100,14 +101,8 @@ class Wire:
         self._connections = connections
         proxy = httpx.Proxy(channel.proxy) if channel.proxy else None
         self._tunnels = proxy is not None
-        self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(verify=self._tls, trust_env=False, client=self._session, proxy=proxy),
-            headers=(*_HEADERS, ("connection", "keep-alive" if keepalive else "close")),
-            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=())),
-            follow_redirects=False,
-            timeout=None,  # noqa: S113  # `send` holds one deadline over the whole exchange
-            trust_env=False,
-        )
+        self._transport = AiohttpTransport(verify=self._tls, trust_env=False, client=self._session, proxy=proxy)
+        self._headers = (*_HEADERS, ("connection", "keep-alive" if keepalive else "close"))
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send `request` and return the reply whatever its status; raise TransportError when there is none."""
@@ -130,7 +125,7 @@ class Wire:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     def _check(self, request: HttpRequest) -> None:
         """Refuse what no header may hold before a library does so, quoting it, and what a proxy would read."""
@@ -141,34 +136,34 @@ class Wire:
             raise TransportError("transport", "not an https URL, which a proxy would read", sent=False)
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
-        stream = self._client.stream(request.method, request.url, headers=request.headers, content=request.body or None)
-        async with stream as reply:
-            headers = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.headers.raw)
+        own = {name.lower() for name, _ in request.headers}
+        headers = [*(one for one in self._headers if one[0] not in own), *request.headers]
+        asked = httpx.Request(request.method, request.url, headers=headers, content=request.body or None)
+        reply = await self._transport.handle_async_request(asked)
+        async with aclosing(cast("httpx.AsyncByteStream", reply.stream)) as stream:
             body = bytearray()
             truncated = _declared_length(reply) > self._max_body
             if not truncated:
-                async for chunk in reply.aiter_raw():
+                async for chunk in stream:
                     body += chunk
                     truncated = len(body) > self._max_body
                     if truncated:
                         break
-            return HttpResponse(
-                status=reply.status_code,
-                headers=headers,
-                body=bytes(body[: self._max_body]),
-                truncated=truncated,
-            )
+        return HttpResponse(
+            status=reply.status_code,
+            headers=tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.headers.raw),
+            body=bytes(body[: self._max_body]),
+            truncated=truncated,
+        )
 
     def _session(self) -> aiohttp.ClientSession:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_note_connection)
-        trace.on_connection_reuseconn.append(_note_connection)
         return aiohttp.ClientSession(
-            connector=connector(self._tls, keepalive=self._keepalive, connections=self._connections),
+            connector=connector(
+                self._tls, keepalive=self._keepalive, connections=self._connections, connected=_note_connection
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("content-type",),
             timeout=aiohttp.ClientTimeout(),
-            trace_configs=[trace],
             trust_env=False,
         )
 
@@ -184,7 +179,7 @@ def why_of(error: BaseException) -> str:
     return next(why for kinds, why in WHY if any(isinstance(link, kinds) for link in chain))
 
 
-async def _note_connection(_session: object, _context: object, _params: object) -> None:
+def _note_connection() -> None:
     _progress.get().connected = True
 
 

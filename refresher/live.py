@@ -32,7 +32,7 @@ def check_live(settings: Settings) -> Tried:
 async def _check(settings: Settings) -> Tried:
     file, found, warnings = str(settings.file), [], []
     async with daemon.build(settings, looks=True) as parts:
-        logins = {name: Mistake(file, _table(name), "auth", "") for name in sorted(parts.used_clusters())}
+        logins = {name: Mistake(file, _table(name), "auth", "") for name in settings.written_clusters}
         found += [await _tried(mistake, parts.stores[name].login()) for name, mistake in logins.items()]
         if not any(found):
             for name, mistake in logins.items():

@@ -51,6 +51,10 @@ class Memory:
         kept = to_keep(charge).earlier(charge.now(self._clock) - self._clock.now())
         self._of(lambda ledger: ledger.note(ended, at, kept))
 
+    def keep(self, charge: Charge) -> None:
+        """Have the ledger keep what a person has decided of the job; nothing was attempted."""
+        self._of(lambda ledger: ledger.keep(charge.job.name, to_keep(charge)))
+
     @staticmethod
     def _recalled(ledger: Ledger, job: Job) -> Remembered | None:
         kept = ledger.recall(job.name)
@@ -77,7 +81,8 @@ def recall(charge: Charge, kept: Remembered) -> Charge:
     """Have `charge` take over what the ledger kept, and return it."""
     charge.attempted, charge.latch, charge.trouble = kept.attempted, kept.latch, kept.trouble
     charge.refused, charge.fetched_at, charge.unchanged = kept.refused, kept.fetched_at, kept.unchanged
-    charge.newest, charge.told, charge.shadowed = kept.seen, kept.told, frozenset(kept.shadowed)
+    charge.newest, charge.told, charge.orders = kept.seen, kept.told, kept.orders
+    charge.shadowed = frozenset(kept.shadowed)
     charge.known_ours |= {place for place in charge.job.destinations if str(place) in charge.shadowed}
     return charge
 
@@ -96,5 +101,6 @@ def to_keep(charge: Charge) -> Remembered:
         seen=charge.newest,
         told=charge.told,
         shadowed=tuple(sorted(charge.shadowed.union(map(str, job.observed)))),
+        orders=charge.orders,
         places=tuple(map(str, (*job.destinations, *((job.state,) if job.irreplaceable else ())))),
     )

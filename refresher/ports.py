@@ -100,6 +100,9 @@ class Ledger(Protocol):
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep what a walk came to."""
 
+    def keep(self, job: str, kept: Remembered) -> None:
+        """Keep what is known of `job`, without an attempt."""
+
     def rename(self, before: str, job: str) -> None:
         """Have `job` go on with what was kept of it under the name `before`."""
 

@@ -6,7 +6,7 @@ Rules of this module:
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from refresher.behind import vault_is_back
 from refresher.charge import Charge, Identity
 from refresher.core import policy
 from refresher.core.job import Job
+from refresher.core.orders import Orders
 from refresher.core.outcome import Outcome
 from refresher.core.settings import Limits
 from refresher.decided import Decided
@@ -25,7 +26,7 @@ from refresher.walks import Walks, each
 
 
 class Roster:
-    """The jobs of one daemon, or of one pass. Call `serve` or `once`, each at most once."""
+    """The jobs of one daemon. Call `serve` at most once. `heard` is told of each job whose walk or look has ended."""
 
     def __init__(  # noqa: PLR0913  # the ports of the design
         self,
@@ -57,7 +58,7 @@ class Roster:
             limits=limits,
             ended=self._walked,
         )
-        self._say: Callable[[str], None] = lambda _: None
+        self.heard: Callable[[str], None] = lambda _: None
 
     async def serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Keep every job fresh until `stop` is set; then finish what is under way. `ready` once all were looked at."""
@@ -69,65 +70,35 @@ class Roster:
                 task.cancel()
             await self._walks.finish(self.charges.values())
 
-    async def once(
-        self, names: Collection[str], *, force: bool, progress: Callable[[Outcome], None] = lambda _: None
-    ) -> list[Outcome]:
-        """Walk what is due of `names`, all by `force`; return how each that was begun ended, as `progress` hears it."""
-        said: dict[str, Outcome] = {}
-
-        def say(name: str) -> None:
-            last = self.charges[name].last
-            if last is not None and name not in said:
-                said[name] = last
-                progress(last)
-
-        async with asyncio.TaskGroup() as self._walks.group:
-            await self.look_all(names)
-            self._say = lambda name: None if self.charges[name].pending or self.charges[name].awaits else say(name)
-            for name in () if self._walks.stopping else names:
-                self._begin_in_pass(name, force=force)
-            await self._walks.all_done()
-            await self._walk_what_awaited(names, force=force)
-            rest = () if self._walks.stopping else names
-            await self._walks.finish(self.charges.values())
-        for name in rest:
-            say(name)
-        return [said[name] for name in names if name in said]
-
-    def end_pass(self) -> None:
-        """Begin nothing more of a pass: what is under way comes to its end, and the rest is as it was."""
-        self._walks.stop()
-
-    async def _walk_what_awaited(self, names: Collection[str], *, force: bool) -> None:
-        """Walk again what awaits another job's token, as long as that brings some job of the pass further."""
-        awaiting, before = {name for name in names if self.charges[name].awaits}, set(names)
-        while awaiting < before:
-            for name in awaiting:
-                self.charges[name].retry_now()
-                self.offer(name, force=force)
-            await self._walks.all_done()
-            awaiting, before = {name for name in awaiting if self.charges[name].awaits}, awaiting
-
-    def _begin_in_pass(self, name: str, *, force: bool) -> None:
-        """Queue `name` where there is something to do; nobody waits in a pass for a Vault that is away."""
-        charge = self.charges[name]
-        unseen = charge.held is None and charge.last is None  # Vault went away before its turn came
-        mended = charge.latch is not None  # perhaps: the walk finds out, and opens the latch
-        due = isinstance(self._verdict(charge, charge.now(self._clock)), policy.Rotate)
-        if unseen or (charge.held is not None and (force or mended or due)):
-            if (error := self._outages.error(charge.job)) is None:
-                self.offer(name, force=force)
-            else:
-                self._rotation.away(charge, error)
-        if name not in self._walks:
-            self._say(name)
-
     def offer(self, name: str, *, force: bool = False) -> None:
         """Queue `name` for a walk, or have it wait for Vault where that is away."""
         if (charge := self.charges.get(name)) is not None:
             if force:
                 self._walks.forced.add(name)
             self._walks.offer(charge)
+
+    def begin(self, name: str, *, force: bool) -> None:
+        """Queue `name` for a walk; where its Vault is away, that has ended at once."""
+        charge = self.charges[name]
+        if (error := self._outages.error(charge.job)) is None:
+            self.offer(name, force=force)
+        else:
+            self._rotation.away(charge, error)
+
+    def is_busy(self, name: str) -> bool:
+        """Whether somebody is busy with the job of that name, or about to be."""
+        return name in self._walks
+
+    def order(self, name: str, orders: Orders) -> None:
+        """Have `orders` count for a job, after a restart too; a walk that is under way comes to its end."""
+        charge = self.charges[name]
+        charge.orders = orders
+        self._memory.keep(charge)
+        self.settle(name)
+
+    async def alone(self, name: str, deed: Callable[[Charge], Awaitable[Outcome]]) -> None:
+        """Do something with a job that nobody is busy with; meanwhile nobody is."""
+        await self._walks.alone(self.charges[name], deed(self.charges[name]))
 
     def wake(self, names: Collection[str]) -> bool:
         """Decide again about `names`: Vault is back. Return whether somebody is busy with one of them then."""
@@ -224,11 +195,12 @@ class Roster:
         """Settle a job whose walk or look has ended. What it came to goes on under a configuration that is newer."""
         name, now = charge.job.name, self.charges[charge.job.name]
         if now is not charge:
+            charge.orders = now.orders
             known_ours = charge.known_ours.union(charge.job.observed) & now.known_ours
             self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving, known_ours=known_ours)
         self._memory.note(charge)
         self.settle(name)
-        self._say(name)
+        self.heard(name)
 
     def _hand_on(self, charge: Charge) -> None:
         """Have a job that left go on under its new name, where it has one."""

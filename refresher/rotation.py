@@ -17,6 +17,7 @@ from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailab
 from refresher.core.events import Field
 from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Rejected, Token
+from refresher.core.orders import BY_HAND
 from refresher.core.outcome import Outcome
 from refresher.delivery import Delivered, Delivery
 from refresher.endings import Endings, Walk
@@ -224,8 +225,9 @@ class Rotation:
         charge.fetched_at, charge.warned = token.issued_at, ""
         charge.hint = None if token.refresh_in is None else token.issued_at + timedelta(seconds=token.refresh_in)
         self._look.note_calendar(charge)
-        before, charge.latch, charge.trouble = charge.latch or charge.trouble, None, None
-        ended = self._endings.end(charge, walk, "rotated", walk.reason or "unwritten")
+        by_hand = BY_HAND in token.flags
+        before = charge.relieve(by_hand=by_hand)
+        ended = self._endings.end(charge, walk, "rotated", "put" if by_hand else walk.reason or "unwritten")
         details: dict[str, Field] = {"fingerprint": seen}
         if (expires_at := published.expiry(token, charge.job)) is not None:
             details["lifetime_s"] = round((expires_at - token.issued_at.replace(microsecond=0)).total_seconds())

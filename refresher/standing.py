@@ -38,17 +38,25 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
     }
 
 
+def row_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
+    """Return what the table of `status` shows of a job: its `status`, and the whole life of its token."""
+    lives = [one.lifetime for one in charge.held or () if one is not None and one.expires_at == charge.expires_at]
+    lifetime = next((life for life in lives if life is not None), None)
+    lifetime_s = None if lifetime is None else round(lifetime.total_seconds())
+    return {"status": status_of(charge, now, holder), "lifetime_s": lifetime_s}
+
+
 def state_of(charge: Charge, now: datetime, holder: str) -> str:
-    """Return the one word of `status`: fresh, due, retrying, latched, unknown, unmanaged."""
+    """Return the one word of `status`: fresh, due, retrying, latched, unknown, paused, unmanaged."""
     if charge.held is None:
         return "unknown"
     match policy.decide(charge.facts(now, holder)):
-        case policy.Halt(reason="unmanaged"):
-            return "unmanaged"
-        case policy.Halt():
-            return "latched"
+        case policy.Halt(reason=reason):
+            return "latched" if reason == "latched" else "unmanaged"
         case policy.Rotate():
             return "due" if charge.holding is None and not charge.behind else "retrying"
+        case policy.Wait(reason="paused"):
+            return "paused"
         case policy.Wait(reason="backoff"):
             return "latched" if charge.latch is not None else "retrying"
         case policy.Wait():

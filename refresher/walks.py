@@ -110,10 +110,15 @@ class Walks:
         name = charge.job.name
         if charge.pending or name in self or self._outages.holds(charge.job):
             return
+        await self.alone(charge, self._rotation.look(charge))
+
+    async def alone(self, charge: Charge, way: Awaitable[Outcome]) -> None:
+        """Go one way with a job that nobody is busy with; meanwhile nobody is."""
+        name = charge.job.name
         self._looking.add(name)
         charge.shut = self._outages.shut_to(charge.job)
         try:
-            await self._guarded(charge, self._rotation.look(charge))
+            await self._guarded(charge, way)
         finally:
             self._looking.discard(name)
         self._ended(charge)

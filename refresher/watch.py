@@ -85,7 +85,7 @@ class Watch:
         """
         expires_at = charge.expires_at
         held = next((one for one in charge.held or () if one is not None and one.expires_at == expires_at), None)
-        if held is None or expires_at is None or charge.warned == "expired":
+        if held is None or expires_at is None or charge.warned == "expired" or charge.orders.released:
             return
         now, lifetime = charge.now(self._clock), held.lifetime
         if lifetime is not None and (expires_at - now) * 4 > lifetime:

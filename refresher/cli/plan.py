@@ -3,16 +3,17 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from refresher.cli import _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
 from refresher.cli._process import set_up
-from refresher.cli.status import look
+from refresher.cli.status import ask_daemon, look
 from refresher.config.words import span
-from refresher.standing import Plan, plan_of
+from refresher.host.clock import SystemClock
+from refresher.standing import plan_of
 
 LATEST: Final = datetime.max.replace(tzinfo=UTC)
 ForOption = Annotated[str, typer.Option("--for", metavar="SPAN", help="How far ahead to count rotations.")]
@@ -29,17 +30,28 @@ def plan(
     except ValueError as error:
         raise typer.BadParameter(f"--for {error}") from None
     set_up(settings, quiet=True)
-    charges, now, holder = asyncio.run(look(settings))
-    plans = sorted((plan_of(one, now, holder, horizon) for one in charges), key=lambda one: (one.at or LATEST, one.job))
+    plans = ask_daemon(lambda client: client.plan(settings, round(horizon.total_seconds())))
+    if plans is None:
+        charges, now, holder = asyncio.run(look(settings))
+        plans = [plan_of(one, now, holder, horizon).as_json() for one in charges]
+    plans.sort(key=lambda one: (_moment(one["at"]) or LATEST, one["job"]))
     if as_json:
         for one in plans:
-            print(json.dumps(one.as_json()))
+            print(json.dumps(one))
     else:
-        _table(plans, now, horizon)
+        _table(plans, SystemClock().now(), horizon)
     return 0
 
 
-def _table(plans: list[Plan], now: datetime, horizon: timedelta) -> None:
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _seconds(number: int | None) -> timedelta | None:
+    return None if number is None else timedelta(seconds=number)
+
+
+def _table(plans: list[dict[str, Any]], now: datetime, horizon: timedelta) -> None:
     from rich.console import Console  # noqa: PLC0415  # --json needs no tables
     from rich.table import Table  # noqa: PLC0415  # as above
 
@@ -56,13 +68,14 @@ def _table(plans: list[Plan], now: datetime, horizon: timedelta) -> None:
     for name in columns:
         table.add_column(name, overflow="fold")
     for one in plans:
+        at = _moment(one["at"])
         table.add_row(
-            one.job,
-            _words.moment(one.at),
-            "-" if one.at is None else _words.span(max(one.at - now, timedelta())),
-            one.reason,
-            _words.span(one.lifetime),
-            str(one.rotations),
-            _words.span(one.outage_budget),
+            one["job"],
+            _words.moment(at),
+            "-" if at is None else _words.span(max(at - now, timedelta())),
+            one["reason"],
+            _words.span(_seconds(one["lifetime_s"])),
+            str(one["rotations"]),
+            _words.span(_seconds(one["outage_budget_s"])),
         )
     Console(highlight=False).print(table)

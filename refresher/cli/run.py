@@ -4,7 +4,7 @@ import asyncio
 
 from refresher.cli._config import ConfigOption, find_config, load_or_exit
 from refresher.cli._process import set_up
-from refresher.host import log
+from refresher.host import log, process
 
 
 def run(config: ConfigOption = None) -> int:
@@ -14,6 +14,6 @@ def run(config: ConfigOption = None) -> int:
 
     async def main() -> int:
         log.watch(asyncio.get_running_loop())
-        return await daemon.run(settings, last=True)
+        return await daemon.run(settings, started=lambda *_: process.keep_what_stands(), last=True)
 
     return asyncio.run(main())

@@ -1,37 +1,88 @@
-"""`refresher status`: how each job stands, from what its Vault paths hold."""
+"""`refresher status`: how each job stands: from the running daemon, else from what its Vault paths hold."""
 
 import asyncio
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from refresher.charge import Charge
+import typer
+
 from refresher.cli import _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
 from refresher.cli._process import set_up
 from refresher.core.settings import Settings
-from refresher.standing import status_of
+from refresher.host.clock import SystemClock
 
-BAR = 10
-ORDER = ("latched", "unmanaged", "retrying", "unknown", "due", "fresh")
-COLOURS = {"fresh": "green", "due": "yellow", "unknown": "yellow"}
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from refresher.charge import Charge
+
+BAR: Final = 10
+ORDER: Final = ("latched", "unmanaged", "retrying", "unknown", "due", "paused", "fresh")
+COLOURS: Final = {"fresh": "green", "due": "yellow", "unknown": "yellow", "paused": "cyan"}
+DAEMON, VAULT = "from the running daemon", "from Vault and the ledger: no daemon was asked"
+EVERY: Final = {DAEMON: timedelta(seconds=2), VAULT: timedelta(seconds=15)}  # Vault is not ours alone
+WatchOption = Annotated[bool, typer.Option("--watch", help="Draw it again and again, until Ctrl-C.")]
 
 
-def status(config: ConfigOption = None, as_json: JsonOption = False) -> int:  # noqa: FBT002  # typer's way to say a flag
+def status(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002  # typer's way to say a flag
+    watch: WatchOption = False,  # noqa: FBT002  # as above
+) -> int:
+    if watch and as_json:
+        raise typer.BadParameter("--watch is for people: leave --json out, and ask again")
     settings = load_or_exit(find_config(config))
     set_up(settings, quiet=True)
-    charges, now, holder = asyncio.run(look(settings))
-    rows = [(status_of(charge, now, holder), charge) for charge in charges]
-    rows.sort(key=lambda row: (ORDER.index(str(row[0]["state"])), str(row[0]["expires_at"]), str(row[0]["job"])))
+    if watch:
+        return _watched(settings)
+    rows, source = _rows(settings)
     if as_json:
-        for row, _ in rows:
-            print(json.dumps(row))
+        print(f"refresher status: {source}", file=sys.stderr)
+        for row in rows:
+            print(json.dumps(row["status"]))
     else:
-        _table(rows, now)
-    return 0 if all(row["state"] == "fresh" for row, _ in rows) else 1
+        from rich.console import Console  # noqa: PLC0415  # --json needs no tables
+
+        console = Console(highlight=False)
+        console.print(_table(rows))
+        console.print(_summary(rows, source), style="bold")
+    return 0 if all(row["status"]["state"] == "fresh" for row in rows) else 1
 
 
-async def look(settings: Settings) -> tuple[list[Charge], datetime, str]:
+def _rows(settings: Settings) -> tuple[list[dict[str, Any]], str]:
+    """Return a row for each job (standing.row_of), the worst first, and where they are from."""
+    rows, source = ask_daemon(lambda client: client.jobs(settings)), DAEMON
+    if rows is None:
+        from refresher.standing import row_of  # noqa: PLC0415  # --help needs none of it
+
+        charges, now, holder = asyncio.run(look(settings))
+        rows, source = [row_of(charge, now, holder) for charge in charges], VAULT
+    return sorted(rows, key=_rank), source
+
+
+def _rank(row: dict[str, Any]) -> tuple[int, str, str]:
+    one = row["status"]
+    return ORDER.index(one["state"]), str(one["expires_at"]), one["job"]
+
+
+def ask_daemon(question: Callable[[Any], list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
+    """Return what the running daemon says; None where none does, said on standard error where one should."""
+    from refresher.control import client  # noqa: PLC0415  # --help needs none of it
+
+    try:
+        return question(client)
+    except client.NoDaemonError:
+        return None
+    except client.DaemonError as error:
+        print(f"refresher: {error}; Vault is looked at instead", file=sys.stderr)
+        return None
+
+
+async def look(settings: Settings) -> "tuple[list[Charge], datetime, str]":
     """Read every job's paths; return the charges, when that was, and who decides (for `decide`'s jitter)."""
     from refresher import daemon  # noqa: PLC0415  # --help needs none of it
 
@@ -42,45 +93,76 @@ async def look(settings: Settings) -> tuple[list[Charge], datetime, str]:
         return list(roster.charges.values()), parts.clock.now(), parts.identity.holder
 
 
-def _bar(charge: Charge, now: datetime) -> str:
-    held = next((one for one in charge.held or () if one is not None and one.expires_at == charge.expires_at), None)
-    if held is None or held.expires_at is None or held.lifetime is None:
+def _watched(settings: Settings) -> int:
+    """Draw what stands again and again; Ctrl-C ends it as it ends any verb."""
+    from rich.console import Console, Group  # noqa: PLC0415  # for people alone
+    from rich.live import Live  # noqa: PLC0415  # as above
+    from rich.text import Text  # noqa: PLC0415  # as above
+
+    clock = SystemClock()
+    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+        while True:
+            rows, source = _rows(settings)
+            live.update(Group(_table(rows), Text(_summary(rows, source), style="bold")), refresh=True)
+            asyncio.run(clock.sleep(EVERY[source]))
+
+
+def _bar(row: dict[str, Any]) -> str:
+    left, lifetime = row["status"]["life_left_s"], row["lifetime_s"]
+    if left is None or not lifetime:
         return ""
-    share = max(min((held.expires_at - now) / held.lifetime, 1.0), 0.0)
+    share = float(max(min(left / lifetime, 1.0), 0.0))
     return ("█" * round(share * BAR)).ljust(BAR, "░")
 
 
-def _at(place: Mapping[str, object]) -> str:
-    """Return the version that stands at a destination, or why it lacks the newest token."""
-    return str(place.get("error") or place.get("version") or "-")
-
-
-def _table(rows: list[tuple[dict[str, object], Charge]], now: datetime) -> None:
-    from rich.console import Console  # noqa: PLC0415  # --json needs no tables
-    from rich.table import Table  # noqa: PLC0415  # as above
+def _table(rows: list[dict[str, Any]]) -> "Table":
+    from rich.table import Table  # noqa: PLC0415  # --json needs no tables
     from rich.text import Text  # noqa: PLC0415  # as above
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("job", "provider", "state", "life left", "", "next", "path", "version"):
-        table.add_column(name, no_wrap=name in ("state", "", "next"), overflow="ellipsis")
-    for row, charge in rows:
-        state = str(row["state"])
-        left, places = row["life_left_s"], row["destinations"]
-        renew_at = datetime.fromisoformat(str(row["renew_at"])) if row["renew_at"] else None
-        first, *others = places if isinstance(places, list) else [{}]
+    for name in ("job", "provider", "state", "life left", "", "next", "last", "path", "v"):
+        table.add_column(name, no_wrap=name != "path", overflow="ellipsis")  # the path gets the room that is left
+    now = SystemClock().now()
+    for row in rows:
+        one = row["status"]
+        state, left, (place, *others) = one["state"], one["life_left_s"], one["destinations"]
+        doubt = f" {one['failures']}" if state == "retrying" else ""
         table.add_row(
-            str(row["job"]),
-            str(row["provider"]),
-            Text(state, style=COLOURS.get(state, "bold red")),
-            _bar(charge, now),
-            _words.span(timedelta(seconds=left)) if isinstance(left, int) else "-",
-            "-" if renew_at is None else f"in {_words.span(max(renew_at - now, timedelta()))}",
-            str(first.get("path")),
-            _at(first),
+            _cut(one["job"], 20),
+            _cut(one["provider"], 15),
+            Text(state + doubt, style=COLOURS.get(state, "bold red")),
+            _bar(row),
+            "-" if left is None else _words.span(timedelta(seconds=left)),
+            "-" if one["renew_at"] is None else f"in {_words.span(max(_since(one['renew_at'], now), timedelta()))}",
+            _last(one["last"], now),
+            place["path"],
+            _at(place),
         )
-        for place in others:
-            table.add_row(*("" for _ in range(6)), str(place.get("path")), _at(place))
-    console = Console(highlight=False)
-    console.print(table)
-    bad = sum(row["state"] != "fresh" for row, _ in rows)
-    console.print(f"{len(rows)} jobs, all fresh" if not bad else f"{len(rows)} jobs, {bad} not fresh", style="bold")
+        for other in others:
+            table.add_row(*[""] * 7, other["path"], _at(other))
+    return table
+
+
+def _at(place: dict[str, Any]) -> str:
+    """Return the version that stands at a destination, or why it lacks the newest token."""
+    return str(place.get("error") or place["version"] or "-")
+
+
+def _last(last: dict[str, Any] | None, now: datetime) -> str:
+    if last is None:
+        return "-"
+    ago = _words.span(max(-_since(last["at"], now), timedelta()))
+    return f"{_cut(last['error'] or last['outcome'], 14)} {ago} ago"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _since(text: str, now: datetime) -> timedelta:
+    return datetime.fromisoformat(text) - now
+
+
+def _summary(rows: list[dict[str, Any]], source: str) -> str:
+    bad = sum(row["status"]["state"] != "fresh" for row in rows)
+    return f"{len(rows)} jobs, {f'{bad} not fresh' if bad else 'all fresh'} ({source})"

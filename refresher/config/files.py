@@ -9,15 +9,16 @@ import glob
 import os
 import re
 import stat
-import tomllib
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+
+import tomli
 
 from refresher.config.mistakes import Findings
 
 LARGEST: Final = 64 * 2**20  # bytes; 100,000 jobs take about 30 MB
 _PLACE: Final = re.compile(r"\(at line ([0-9]+), column ([0-9]+)\)\Z")
-_SYNTAX: Final = (  # how tomllib's messages begin, and what a person may do
+_SYNTAX: Final = (  # how tomli's messages begin, and what a person may do
     ("Expected '=' after a key", 'a key is followed by "=" and a value'),
     ("Invalid value", "no value stands here; a text stands in quotes"),
     ("Cannot overwrite a value", "this key stands here for the second time"),
@@ -83,10 +84,10 @@ def _without_waiting(name: str, flags: int) -> int:
 def _parse(data: bytes) -> dict[str, Any]:
     try:
         text = data.decode("utf-8-sig")
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except UnicodeDecodeError as problem:
         raise _TextError(f"is not UTF-8 (line {_line(data, problem.start)})") from None
-    except tomllib.TOMLDecodeError as problem:
+    except tomli.TOMLDecodeError as problem:
         message = str(problem)
     except (ValueError, RecursionError):  # an integer of thousands of digits, brackets thousands deep
         raise _TextError("is TOML nested, or with numbers, beyond use") from None

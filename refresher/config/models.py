@@ -119,6 +119,16 @@ class WebTable(Table):
     )
 
 
+class MetricsTable(Table):
+    """The series of `/metrics` for those whom nobody can ask: `refresher once` under a timer or cron."""
+
+    textfile: keys.File | None = optional(
+        "`refresher once` over all jobs leaves them in this file, for node_exporter's textfile collector; see [Watch "
+        "over it](../how-to/monitoring.md). A daemon serves `/metrics` instead.",
+        "/var/lib/prometheus/node-exporter/refresher.prom",
+    )
+
+
 class SchedulerTable(Table):
     """The bell; this version has no key here yet."""
 
@@ -148,6 +158,7 @@ class File(Table):
     state: StateTable = Field(default_factory=StateTable, description="Local state.")
     log: LogTable = Field(default_factory=LogTable, description="The log.")
     web: WebTable = Field(default_factory=WebTable, description="The status page.")
+    metrics: MetricsTable = Field(default_factory=MetricsTable, description="Metrics of passes.")
     scheduler: SchedulerTable = Field(default_factory=SchedulerTable, description="The bell.")
     hooks: HooksTable = Field(default_factory=HooksTable, description="Hooks.")
 

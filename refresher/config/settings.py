@@ -90,6 +90,7 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
         log=LogSettings(level=model.log.level, format=model.log.format),
         drift_check=model.drift_check,
         web_listen=model.web.listen,
+        textfile=model.metrics.textfile,
         warnings=tuple(str(each) for each in findings.warnings),
     )
 

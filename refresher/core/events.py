@@ -20,6 +20,7 @@ EventName: TypeAlias = Literal[
     "shadow_compared",
     "clock_skew",
     "program_output",
+    "asked",
     "reloaded",
     "reload_refused",
     "started",

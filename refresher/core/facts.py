@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from refresher.core.job import Job
+from refresher.core.orders import NO_ORDERS, Orders
 
 TroubleKind: TypeAlias = Literal["transient", "malformed", "permanent", "store", "outage", "internal"]
 
@@ -54,7 +55,7 @@ class Facts:
     refresh token was last changed. `known_ours`: every path where a stranger's secret stands is known to be ours.
     `unknown`: nobody knows whether its grant was spent. `leased_until`: until then another daemon may be spending it.
     `replay_until`: until then a spent refresh token may be sent again. `record_ends`: when Vault deletes the state
-    record, and the refresh token in it.
+    record, and the refresh token in it. `orders`: what a person has decided of the job.
     """
 
     now: datetime
@@ -74,3 +75,4 @@ class Facts:
     leased_until: datetime | None = None
     replay_until: datetime | None = None
     record_ends: datetime | None = None
+    orders: Orders = NO_ORDERS

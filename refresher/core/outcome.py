@@ -61,7 +61,7 @@ class Outcome:
             case "rejected_permanent" | "rejected_malformed":
                 return True
             case "rotated":
-                return True if self.reason != "unwritten" else None
+                return True if self.reason not in ("unwritten", "put") else None
             case _:
                 return None
 
@@ -94,6 +94,11 @@ def crashed(job: Job, expires_at: datetime | None, places: tuple[tuple[Location,
         expires_at=expires_at,
         destinations=places,
     )
+
+
+def declined(job: Job, why: str, places: tuple[tuple[Location, int | None], ...] = ()) -> Outcome:
+    """Return the outcome of a job with which nothing is done, by the code `why`."""
+    return Outcome(job=job.name, outcome="halted", reason=why, error=why, destinations=places)
 
 
 def tell_rotated(outcome: Outcome, before: Trouble | None, details: dict[str, Field]) -> tuple[Event, ...]:

@@ -49,6 +49,17 @@ class Need:
     reason: str
 
 
+def released(facts: Facts) -> Halt | None:
+    """A person handed the paths back: they are left alone, whatever stands there and whatever the job says."""
+    return Halt(reason="released") if facts.orders.released else None
+
+
+def paused(facts: Facts) -> Wait | None:
+    """A person has the job wait."""
+    until = facts.orders.paused_until
+    return Wait(until=until, reason="paused") if until is not None and facts.now < until else None
+
+
 def unmanaged(facts: Facts) -> Halt | None:
     """A path that was never ours is never written, unless the job says `adopt`."""
     strange = any(held is not None and not held.ours for held in facts.held)
@@ -154,7 +165,7 @@ def doomed(facts: Facts) -> Moment | None:
     return Moment(at=facts.kept_at + (facts.record_ends - facts.kept_at) / 2, reason="doomed")
 
 
-HALTS: Final[tuple[Callable[[Facts], Halt | None], ...]] = (unmanaged, latched)
+HALTS: Final[tuple[Callable[[Facts], Halt | Wait | None], ...]] = (released, paused, unmanaged, latched)
 NEEDS: Final[tuple[Callable[[Facts], Need | None], ...]] = (unknown, forced, missing, foreign, repeated, timely)
 SOURCES: Final[tuple[Callable[[Facts], Moment | None], ...]] = (expiring, hinted, aged, scheduled, kept_alive, doomed)
 

@@ -17,6 +17,7 @@ from refresher.core.secret import Secret
 SPENDING: Final = "spending"
 AHEAD: Final = timedelta(seconds=30)  # clocks that differ by less are taken for the same
 MOST_DIGITS: Final = 18  # below 2**63
+MARK: Final = ("job", "managed_by")  # the members that say whose a path is
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -88,7 +89,7 @@ def held_in(secret: Found | Absent, job: Job, instance: str, fields: Fields = ()
         expires_at = _epoch(secret.data["expires_at_unix"].reveal())
     if secret.deletion_time is not None:  # Vault deletes it then, whether it lives or not
         expires_at = min(expires_at or secret.deletion_time, secret.deletion_time).replace(microsecond=0)
-    ours = _marked(secret.data, job, instance)
+    ours = marked(secret.data, job, instance)
     if ours and not is_whole(secret.data, fields):
         return None
     return Held(version=secret.version, issued_at=unstamp(text.get("issued_at", "")), expires_at=expires_at, ours=ours)
@@ -118,10 +119,11 @@ def owned(secret: Found | Absent, job: Job, instance: str) -> bool:
     by_metadata = any(
         all(secret.metadata.get(key) == value for key, value in marks.items()) for marks in _marks(job, instance)
     )
-    return by_metadata or _marked(secret.data, job, instance)
+    return by_metadata or marked(secret.data, job, instance)
 
 
-def _marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
+def marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
+    """Whether `data` says that this instance keeps it for `job`."""
     return any(all(data.get(key) == Secret(value) for key, value in marks.items()) for marks in _marks(job, instance))
 
 

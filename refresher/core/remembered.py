@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from refresher.core.orders import NO_ORDERS, Orders
 from refresher.core.policy import Trouble
 from refresher.core.published import StateRecord
 
@@ -47,7 +48,7 @@ class Remembered:
     """The provider's last word and the backoff of a job; `refused` is the fingerprint of a refused refresh token.
 
     `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job,
-    `shadowed` those of somebody else that it stood beside in shadow mode.
+    `shadowed` those of somebody else that it stood beside in shadow mode. `orders` is what a person has decided of it.
     """
 
     attempted: Attempted | None = None
@@ -60,6 +61,7 @@ class Remembered:
     told: str = ""
     places: tuple[str, ...] = ()
     shadowed: tuple[str, ...] = ()
+    orders: Orders = NO_ORDERS
 
     def earlier(self, by: timedelta) -> "Remembered":
         """Return it by a clock that is set back `by` so much; what was told of Vault's own writes stays."""
@@ -111,6 +113,7 @@ def read(text: str) -> Remembered | None:
             told=_text(members.get("told", "")),
             places=tuple(map(_text, members.get("places", ()))),
             shadowed=tuple(map(_text, members.get("shadowed", ()))),
+            orders=_orders(members.get("orders")),
         )
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None
@@ -130,6 +133,14 @@ def _seen(members: Any) -> Seen | None:  # noqa: ANN401  # JSON of any shape
     if not isinstance(members["generation"], int):
         raise TypeError("no number")
     return Seen(generation=members["generation"], updated_at=updated_at, fingerprint=_text(members["fingerprint"]))
+
+
+def _orders(members: Any) -> Orders:  # noqa: ANN401  # JSON of any shape
+    if members is None:
+        return NO_ORDERS
+    released, moments = members["released"] is True, (members["paused_until"], members["asked_at"])
+    paused_until, asked_at = map(_moment, moments)
+    return Orders(paused_until=paused_until, released=released, asked_at=asked_at)
 
 
 def _trouble(members: Any) -> Trouble | None:  # noqa: ANN401  # JSON of any shape

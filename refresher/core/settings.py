@@ -73,7 +73,8 @@ class Settings:
     """Everything that jobs.toml says. `clusters` has the default one under `""`.
 
     `state_dir` is `None` when the file names none: host/paths.py then finds it.
-    `web_listen`: `HOST:PORT` or the path of a Unix socket, `""` for no status page.
+    `web_listen`: `HOST:PORT` or the path of a Unix socket, `""` for no status page. `textfile`: where a pass leaves its
+    metrics.
     `includes`: how many files each pattern of `include` names. `warnings` are lines for people: allowed, but worth a
     look.
     """
@@ -88,5 +89,11 @@ class Settings:
     drift_check: timedelta = timedelta(minutes=15)
     request_deadline: timedelta = timedelta(seconds=20)
     web_listen: str = ""
+    textfile: Path | None = None
     includes: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def written_clusters(self) -> tuple[str, ...]:
+        """The names of the clusters that a job writes to."""
+        return tuple(sorted({place.cluster for job in self.jobs.values() for place in job.destinations}))

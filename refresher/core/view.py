@@ -77,3 +77,8 @@ def worst_first(views: Iterable[JobView], now: datetime) -> list[JobView]:
         return _NEEDS.index(need), _STATES.index("fresh" if view.state == "due" else view.state), ends, view.name
 
     return sorted(views, key=key)
+
+
+def oldest_due(views: Iterable[JobView], now: datetime) -> float:
+    """Return for how many seconds the most overdue job has been due."""
+    return max(((now - one.due_since).total_seconds() for one in views if one.due_since is not None), default=0.0)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 SYSTEM_DIR: Final = Path("/var/lib/refresher")
+RUN_DIR: Final = Path("/run/refresher")
 SIZE_LIMIT: Final = 4096  # bytes; the file has about 130
 HOLDER: Final = re.compile(r"[0-9a-f]{16}")
 KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -51,8 +52,19 @@ def state_dir(configured: Path | None) -> Path:
     return path
 
 
-def _from_systemd() -> Path | None:
-    first = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+def runtime_dir(state: Path) -> Path:
+    """Return where a daemon has its sockets: the first of $RUNTIME_DIRECTORY, else the directory of its state."""
+    return _from_systemd("RUNTIME_DIRECTORY") or state
+
+
+def runtime_dirs(state: Path, instance: str) -> tuple[Path, ...]:
+    """Return where the sockets of a daemon may be: it may run under systemd, while we do not."""
+    units = (RUN_DIR, RUN_DIR.with_name(f"{RUN_DIR.name}-{instance}"))
+    return tuple(dict.fromkeys((runtime_dir(state), *units, state)))
+
+
+def _from_systemd(name: str = "STATE_DIRECTORY") -> Path | None:
+    first = os.environ.get(name, "").split(":")[0]
     return Path(first) if first.startswith("/") else None
 
 
@@ -142,13 +154,18 @@ def _write(folder: int, name: str, fresh: Identity) -> None:
     write_private(folder, name, json.dumps({"holder": fresh.holder, "key": fresh.key.hex()}).encode())
 
 
-def write_private(folder: int, name: str, text: bytes) -> None:
-    """Have a file of ours (0600) hold `text`, whole or not at all, whenever the power fails. Raises OSError."""
+def write_private(folder: int, name: str, text: bytes, *, mode: int = 0o600) -> None:
+    """Have a file of ours hold `text`, whole or not at all, whenever the power fails. Raises OSError.
+
+    `mode`: for others too, where there is nothing secret in it.
+    """
     temporary = f".{name}.{secrets.token_hex(4)}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         try:
-            os.write(file, text)
+            while text:
+                text = text[os.write(file, text) :]
+            os.fchmod(file, mode)
             os.fsync(file)
         finally:
             os.close(file)

@@ -12,11 +12,12 @@ docs/reference/metrics.md names every series; a test holds it to this module.
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from refresher.core.events import Event
 from refresher.sinks import families
@@ -46,16 +47,17 @@ _BY_OUTCOME: Final[Mapping[str, str]] = {
 
 
 class Metrics:
-    """ports.Sink that counts, and what renders the counts."""
+    """ports.Sink that counts, and what renders the counts. `process`: with series about this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, process: bool = True) -> None:
         self._lock = threading.Lock()  # `render` runs beside the loop
         self._rotations: Counter[str] = Counter()
         self._attempts: Counter[tuple[str, str, str]] = Counter()
         self._events: Counter[tuple[str, str]] = Counter()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # promtool and people want none of them
         self._registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
+        if process:
+            ProcessCollector(registry=registry)
         self._request = Histogram(
             "refresher_request_duration_seconds",
             "How long a token endpoint, or a provider's other address, took to answer.",
@@ -89,6 +91,19 @@ class Metrics:
                 self._rotations[event.job] += 1
             if outcome not in ("fresh", "halted"):
                 self._attempts[event.job, outcome, error_class(outcome, event.fields.get("error"))] += 1
+
+    def go_on(self, text: str) -> None:
+        """Count on from what an earlier process rendered. Raises ValueError: it is something else."""
+        counted: Mapping[str, tuple[Counter[Any], tuple[str, ...]]] = {
+            "refresher_rotations_total": (self._rotations, ("name",)),
+            "refresher_attempts_total": (self._attempts, ("name", "outcome", "error_class")),
+            "refresher_events_total": (self._events, ("event", "level")),
+        }
+        for sample in (sample for family in text_string_to_metric_families(text) for sample in family.samples):
+            if sample.name in counted:
+                counter, names = counted[sample.name]
+                labels = tuple(sample.labels.get(name, "") for name in names)
+                counter[labels if len(labels) > 1 else labels[0]] = int(sample.value)
 
     def timed(self, what: str, seconds: float) -> None:
         """Note how long something took (timed.Timer)."""

@@ -26,6 +26,7 @@ from refresher.state.tables import Attempt, Item, path_of
 PRUNE_EVERY: Final = 1000  # attempts
 BACKLOG: Final = 10_000  # attempts that wait for the disk; what comes on top is dropped and counted
 CLOSE_S: Final = 5.0
+GATHER_S: Final = 0.25  # what comes meanwhile is written with the first: a commit of each costs half a rotation
 QUIET: Final = frozenset({"fresh", "halted"})
 COLUMNS: Final = ", ".join(field.name for field in fields(Attempt))
 FAILURES: Final = (sqlite3.Error, OSError, ValueError)
@@ -39,6 +40,7 @@ class Ledger:
         self.dropped = 0
         self._path = path_of(directory, instance)
         self._items: queue.Queue[Item | None] = queue.Queue(BACKLOG)
+        self._closing = threading.Event()
         self._known = self._open()
         self._writer = threading.Thread(target=self._write_all, name="ledger", daemon=True)
         self._writer.start()
@@ -53,12 +55,17 @@ class Ledger:
         attempt = None if ended.outcome in QUIET else _attempt(ended, at)
         self._put((ended.job, attempt, remembered.written(kept)))
 
+    def keep(self, job: str, kept: Remembered) -> None:
+        """Keep what is known of `job`; returns at once."""
+        self._put((job, None, remembered.written(kept)))
+
     def rename(self, before: str, job: str) -> None:
         """Have `job` go on with what was kept of it under the name `before`; returns at once."""
         self._put((job, before, ""))
 
     def close(self) -> None:
         """Write what is left, for a few seconds at most."""
+        self._closing.set()
         with suppress(queue.Full):
             self._items.put(None, timeout=CLOSE_S)
         self._writer.join(CLOSE_S)
@@ -103,6 +110,8 @@ class Ledger:
         """Wait for an attempt and return it with all that came meanwhile; None at the end."""
         batch: list[Item] = []
         item = self._items.get()
+        if item is not None:
+            self._closing.wait(GATHER_S)
         while item is not None:
             batch.append(item)
             try:
@@ -130,6 +139,9 @@ class Reader:
         return None if text is None else remembered.read(text)
 
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
+        """Keep nothing."""
+
+    def keep(self, job: str, kept: Remembered) -> None:
         """Keep nothing."""
 
     def rename(self, before: str, job: str) -> None:

@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from refresher.core.events import Event
 from refresher.core.settings import Cluster
-from refresher.core.view import JobView
+from refresher.core.view import JobView, oldest_due
 from refresher.host import log
 from refresher.ports import Clock, Sink
 from refresher.sinks.families import ClusterView, Reading
@@ -194,7 +194,7 @@ class Front:
                     now=now,
                     jobs=views,
                     clusters=clusters,
-                    oldest_due_s=_oldest_due(views, now),
+                    oldest_due_s=oldest_due(views, now),
                     swept_s=swept_s,
                     journal_entries=entries,
                     journal_bytes=size,
@@ -221,8 +221,3 @@ class Front:
 def batched(views: list[JobView], size: int) -> Iterator[list[JobView]]:
     """Yield `views`, so many at a time."""
     return (views[start : start + size] for start in range(0, len(views), size))
-
-
-def _oldest_due(views: list[JobView], now: datetime) -> float:
-    """Return for how long the most overdue job has been due."""
-    return max(((now - one.due_since).total_seconds() for one in views if one.due_since is not None), default=0.0)

@@ -51,21 +51,7 @@ class Overview:
 
     def clusters(self, left: Mapping[str, timedelta | None]) -> list[ClusterView]:
         """Return how each cluster that a job writes to stands; `left` is the life that our token has there."""
-        now, reachable = self.clock.now(), dict[str, bool]()
-        for charge in self.roster.charges.values():
-            there, behind = not self.roster.is_away(charge), charge.behind
-            lost = {place.cluster for place, one in behind.items() if one.kind == "outage"}
-            for place in charge.job.destinations:
-                is_there = there and place.cluster not in lost
-                reachable[place.cluster] = reachable.get(place.cluster, False) or is_there
-        return [
-            ClusterView(
-                name=name or "default",
-                reachable=there,
-                token_expires_at=None if (life := left.get(name)) is None else now + life,
-            )
-            for name, there in sorted(reachable.items())
-        ]
+        return clusters_of(self.roster, self.clock.now(), left)
 
     def unready(self, views: Iterable[JobView], clusters: Iterable[ClusterView]) -> list[str]:
         """Return why readers are not served, or may not be for long; nothing: they are."""
@@ -76,6 +62,25 @@ class Overview:
             elif view.need(now) == "dead":
                 why.append(f"job {view.name}: readers find nothing alive")
         return why
+
+
+def clusters_of(roster: Roster, now: datetime, left: Mapping[str, timedelta | None]) -> list[ClusterView]:
+    """Return how each cluster that a job writes to stands; `left` is the life that our token has there."""
+    reachable: dict[str, bool] = {}
+    for charge in roster.charges.values():
+        there, behind = not roster.is_away(charge), charge.behind
+        lost = {place.cluster for place, one in behind.items() if one.kind == "outage"}
+        for place in charge.job.destinations:
+            is_there = there and place.cluster not in lost
+            reachable[place.cluster] = reachable.get(place.cluster, False) or is_there
+    return [
+        ClusterView(
+            name=name or "default",
+            reachable=there,
+            token_expires_at=None if (life := left.get(name)) is None else now + life,
+        )
+        for name, there in sorted(reachable.items())
+    ]
 
 
 def view_of(charge: Charge, now: datetime, holder: str) -> JobView:

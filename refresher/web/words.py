@@ -27,8 +27,8 @@ _ADVICE: Final[Mapping[TroubleKind, str]] = {
     "internal": "This is a defect of refresher: the log has its place. It is tried again by itself.",
 }
 _UNMANAGED: Final = (
-    "A secret that refresher did not write stands at the path. Choose another path, or set adopt = true once, and "
-    "reload."
+    "A secret that refresher did not write stands at the path, or it was handed back. Choose another path, or set adopt "
+    "= true once, and reload; what was handed back is taken again by refresher resume."
 )
 _DEAD: Final = "Readers find nothing alive. The log tells what happened; refresher check --live tries the way."
 
@@ -70,6 +70,8 @@ def coming(view: JobView, now: datetime) -> str:
     """Return when something is done next."""
     if view.renew_at is None:
         return "waits for you" if view.state in ("latched", "unmanaged") else "nothing planned"
+    if view.state == "paused":
+        return f"paused for {span(view.renew_at - now)}"
     if view.renew_at <= now:
         return "due now"
     return f"{'tried again' if view.failures else 'renewed'} in {span(view.renew_at - now)}"

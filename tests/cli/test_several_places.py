@@ -1,10 +1,11 @@
 """What people see of a job of several destinations, of which one is behind."""
 
 import pytest
+from rich.console import Console
 
 from refresher.cli import _words, status
 from refresher.core.errors import StoreRefusedError
-from refresher.standing import status_of
+from refresher.standing import row_of
 from tests.core.builders import PLACE
 from tests.rotation.stage import Stage, replaceable, token
 from tests.rotation.test_fan_out import unwritable
@@ -25,11 +26,9 @@ def test_a_line_says_where_it_is_and_where_it_is_not(ended):
     )
 
 
-def test_a_table_has_a_row_for_each(ended, capsys, monkeypatch):
+def test_a_table_has_a_row_for_each(ended, capsys):
     stage, _ = ended
-    monkeypatch.setenv("COLUMNS", "200")
-    now = stage.clock.now()
-    status._table([(status_of(stage.charge, now, "holder-1"), stage.charge)], now)
+    Console(width=200).print(status._table([row_of(stage.charge, stage.clock.now(), "holder-1")]))
     first, second = capsys.readouterr().out.splitlines()[1:3]
     assert first.split()[:3] == ["crm", "oauth2", "retrying"]
     assert first.split()[-2:] == ["secret/tokens/crm", "1"]

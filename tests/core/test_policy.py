@@ -68,7 +68,7 @@ def test_told_to_wait_until_t_the_answer_at_t_is_to_rotate(lifetime, margin, age
 
 
 def test_the_order_of_the_rules():
-    assert [rule.__name__ for rule in policy.HALTS] == ["unmanaged", "latched"]
+    assert [rule.__name__ for rule in policy.HALTS] == ["released", "paused", "unmanaged", "latched"]
     assert [rule.__name__ for rule in policy.NEEDS] == ["unknown", "forced", "missing", "foreign", "repeated", "timely"]
     sources = ["expiring", "hinted", "aged", "scheduled", "kept_alive", "doomed"]
     assert [source.__name__ for source in policy.SOURCES] == sources

@@ -16,6 +16,9 @@ class FakeLedger:
     def note(self, ended, _at, kept):
         self.jobs[ended.job] = remembered.written(kept)
 
+    def keep(self, job, kept):
+        self.jobs[job] = remembered.written(kept)
+
     def rename(self, old, new):
         if old in self.jobs:
             self.jobs[new] = self.jobs.pop(old)

@@ -10,6 +10,7 @@ from refresher.core.errors import StoreUnavailableError
 from refresher.core.job import Job
 from refresher.core.model import Location
 from refresher.core.settings import Limits
+from refresher.passes import Pass
 from refresher.ports import Ledger
 from refresher.roster import Roster
 from refresher.rotation import Rotation
@@ -108,7 +109,7 @@ class House:
             identity=IDENTITY,
             journal=self.journal,
         )
-        self.roster = Roster(
+        self.roster = (Roster if scheduler else Pass)(
             self.jobs,
             rotation=rotation,
             stores=self.stores,

@@ -11,6 +11,7 @@ from refresher.charge import Charge
 from refresher.core import policy
 from refresher.core.job import Margin
 from refresher.core.model import Location
+from refresher.core.orders import Orders
 from refresher.core.published import StateRecord
 from refresher.core.secret import Secret
 from refresher.decided import FACTS, Decided
@@ -36,6 +37,7 @@ OTHERS = {
     "unknown": True,
     "leased_until": NOW + 5 * MINUTE,
     "replay_until": NOW + 5 * MINUTE,
+    "orders": Orders(released=True),
 }
 NONE = {  # of any value: no fact
     "versions": (9,),

@@ -36,6 +36,7 @@ def test_how_long_it_lives(view, said):
         (WELL, "renewed in 10m"),
         (replace(WELL, failures=2), "tried again in 10m"),
         (replace(WELL, renew_at=NOW), "due now"),
+        (replace(WELL, state="paused"), "paused for 10m"),
         (replace(WELL, renew_at=None), "nothing planned"),
         (replace(WELL, renew_at=None, state="latched"), "waits for you"),
     ],

@@ -1,0 +1,165 @@
+"""The daemon's own parts, wired as it wires them, in the process of a benchmark that makes its jobs due as it likes.
+
+`Instant` is a wire that answers at once, from memory, as a token endpoint and as Vault: what is left is our own cost.
+"""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from bench.servers import LIFETIME, TOKEN_BYTES
+from refresher import daemon
+from refresher.config import load
+from refresher.core.events import Event
+from refresher.core.model import Channel, HttpRequest, HttpResponse
+from refresher.core.published import stamp
+from refresher.core.settings import LogSettings, Settings
+from refresher.host import log
+from refresher.ports import Clock
+from refresher.roster import Roster
+from refresher.scheduler.apscheduler import Bell
+from refresher.sinks.log import LogSink
+from refresher.timed import Bell as AnyBell
+from refresher.web import wiring
+
+JSON: Final = (("content-type", "application/json"),)
+
+
+class Counted:
+    """A sink that counts, and says when so many rotations are done."""
+
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+        self._enough = 0
+        self._reached = asyncio.Event()
+
+    def tell(self, event: Event) -> None:
+        """Count `event`."""
+        self.events[event.name] += 1
+        if event.name == "rotated" and self.events["rotated"] >= self._enough:
+            self._reached.set()
+
+    async def more(self, rotations: int, *, within: float = 900) -> None:
+        """Wait for so many rotations more than there were when it was called."""
+        self._enough = self.events["rotated"] + rotations
+        self._reached.clear()
+        async with asyncio.timeout(within):
+            await self._reached.wait()
+
+
+class Fleet:
+    """Jobs that are served. Make it with `serving`."""
+
+    def __init__(self, parts: daemon.Parts, roster: Roster, bell: AnyBell, counted: Counted) -> None:
+        self.parts, self.roster, self.bell, self.counted = parts, roster, bell, counted
+        self.names = tuple(roster.charges)
+
+    def make_due(self, names: Collection[str]) -> None:
+        """Have the bell ring for `names` at once, and a token be fetched although none is due."""
+        self.roster._walks.forced.update(names)  # noqa: SLF001  # what `once --force` does, while the bell rings
+        for name in names:
+            self.bell.schedule(name, timedelta())
+
+    async def rotate(self, names: Collection[str] | None = None) -> None:
+        """Walk each of `names`, or of all jobs, once, the whole way from the bell to the bell."""
+        chosen = self.names if names is None else names
+        self.make_due(chosen)
+        await self.counted.more(len(chosen))
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, wait: bool = True) -> AsyncIterator[Fleet]:
+    """Serve the jobs of `settings`; yield when each was looked at, and what was due is done, or at once."""
+    counted, stop, ready = Counted(), asyncio.Event(), asyncio.Event()
+    sinks = (LogSink(), counted, *wiring.meters(settings))
+    with tempfile.TemporaryFile("w", prefix="refresher-bench.") as lines:
+        log.configure(LogSettings(format="json"), stream=lines)  # type: ignore[arg-type]  # a text file by another name
+        async with daemon.build(settings, sinks=sinks) as parts:
+            await parts.login()
+            bell = parts.timing.bell(Bell(parts.clock))
+            roster = parts.roster(bell)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(roster.serve(stop, ready.set))
+                if wait:
+                    await ready.wait()
+                    while any(name in roster._walks for name in roster.charges):  # noqa: SLF001  # who is busy
+                        await asyncio.sleep(0.02)
+                yield Fleet(parts, roster, bell, counted)
+                stop.set()
+            bell.close()
+        log.configure(LogSettings(format="json"), stream=open(os.devnull, "w"))  # noqa: SIM115, PTH123  # as long as the process
+
+
+def settings_of(config: Path) -> Settings:
+    """Return what jobs.toml says."""
+    return load(config)
+
+
+class Instant:
+    """In place of channels.Channels: every request is answered at once. `asked` counts what was asked for.
+
+    Where `stands` is set, every path holds a token of ours with an hour to live; else none holds anything.
+    """
+
+    asked: Counter[str] = Counter()
+    stands = False
+    _versions: Counter[str] = Counter()
+    _number = 0
+
+    def __init__(self, *, deadline: timedelta, keepalive: timedelta, clock: Clock, usual: Channel | None = None) -> None:
+        del deadline, keepalive, clock, usual
+
+    @classmethod
+    def install(cls, *, stands: bool) -> None:
+        """Take the place of the real wire in daemon.py, for the rest of the process."""
+        cls.stands, cls.asked, cls._versions = stands, Counter(), Counter()
+        daemon.Channels = cls  # type: ignore[misc, assignment]  # as a test would
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Answer, after the loop went round once."""
+        await asyncio.sleep(0)
+        kind, status, body = self._answer(request)
+        type(self).asked[kind] += 1
+        return HttpResponse(status=status, headers=JSON, body=json.dumps(body).encode())
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _answer(self, request: HttpRequest) -> tuple[str, int, dict[str, Any]]:
+        _, _, path = request.url.partition("/v1/")
+        if not path:
+            cls = type(self)
+            cls._number += 1
+            token = f"{'t' * TOKEN_BYTES}{cls._number}"
+            return "token", 200, {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME}
+        if path.startswith("sys/internal/ui/mounts/"):
+            return "other", 200, {"data": {"path": "secret/", "type": "kv", "options": {"version": "2"}}}
+        if path.startswith("auth/"):
+            granted = {"client_token": "canary-token", "lease_duration": 2_500_000, "renewable": True}
+            return "other", 200, {"auth": granted}
+        if request.method == "POST":
+            self._versions[path] += 1
+            return "write", 200, {"data": {"version": self._versions[path], "deletion_time": ""}}
+        if not self.stands:
+            return "read", 404, {"errors": []}
+        return "read", 200, {"data": {"data": _standing(path), "metadata": {"version": 1, "deletion_time": ""}}}
+
+
+def _standing(path: str) -> dict[str, str]:
+    now = datetime.now(UTC)
+    return {
+        "access_token": "t" * TOKEN_BYTES,
+        "token_type": "Bearer",
+        "issued_at": stamp(now),
+        "expires_at": stamp(now + timedelta(seconds=LIFETIME)),
+        "scope": "orders",
+        "job": path.rpartition("/")[2],
+        "managed_by": "refresher/default",
+    }

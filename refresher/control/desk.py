@@ -1,0 +1,180 @@
+"""What a person may have the running daemon do, and what it says of its jobs.
+
+Rules of this module:
+- Each deed is told of as `asked`, with who asked, whether it was done or declined.
+- What is asked goes the way of every rotation: the same decision, the same caps for hosts, the same check-and-set.
+- Many jobs are rotated one after the other, and no more once the provider has failed a few in a row.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from refresher.charge import Charge
+from refresher.control.names import Verb
+from refresher.core import outcome
+from refresher.core.events import Event, Field
+from refresher.core.model import Rejected, Token
+from refresher.core.orders import BY_HAND
+from refresher.core.outcome import Outcome
+from refresher.core.published import stamp
+from refresher.handback import Handback
+from refresher.host.sockets import Caller
+from refresher.ports import Clock, Sink
+from refresher.roster import Roster
+from refresher.standing import plan_of, row_of, state_of
+from refresher.walks import each
+
+PACE: Final = timedelta(seconds=1)  # between the beginnings of two rotations that one person asked for
+MOST_FAILED: Final = 3  # in a row
+HELPING: Final = 50  # jobs that are looked at in one go
+Judge: TypeAlias = Callable[[], Token | Rejected]
+Say: TypeAlias = Callable[[Outcome], None]
+
+
+class Desk:
+    """Asks a roster, on behalf of a caller."""
+
+    def __init__(self, roster: Roster, *, handback: Handback, clock: Clock, sink: Sink, holder: str) -> None:
+        self._roster = roster
+        self._handback = handback
+        self._clock = clock
+        self._sink = sink
+        self._holder = holder
+        self._ended: dict[str, asyncio.Event] = {}
+        roster.heard = self._hear
+
+    async def jobs(self) -> list[dict[str, object]]:
+        """Return a row for each job, as `status` shows it."""
+        return await self._looked_at(lambda charge, now: row_of(charge, now, self._holder))
+
+    async def plan(self, horizon: timedelta) -> list[dict[str, object]]:
+        """Return when each job comes due, as `plan` prints it."""
+        return await self._looked_at(lambda charge, now: plan_of(charge, now, self._holder, horizon).as_json())
+
+    async def once(self, names: Collection[str], caller: Caller, say: Say, *, force: bool) -> None:
+        """Walk each job, and say how it ended: what is not due is fresh, or held back as it was."""
+
+        async def walk(name: str) -> None:
+            say(await (self._asked("once", name, caller) if force else self._walked(name, force=False)))
+
+        await each(names, walk)
+
+    async def rotate(self, names: Collection[str], caller: Caller, say: Say) -> None:
+        """Rotate one job after the other, and say how each ended; the rest is left when too many in a row failed."""
+        failed, last = 0, 0.0
+        for name in names:
+            await self._clock.sleep(timedelta(seconds=last - self._clock.monotonic()))
+            last = self._clock.monotonic() + PACE.total_seconds()
+            one = await self._asked("rotate", name, caller)
+            say(one)
+            failed = 0 if one.well else failed + (one.outcome != "halted")
+            if failed == MOST_FAILED:
+                return
+
+    def pause(self, name: str, until: datetime, caller: Caller) -> dict[str, object]:
+        """Have a job wait; return how it stands then."""
+        return self._ordered("pause", name, caller, paused_until=until)
+
+    def resume(self, name: str, caller: Caller) -> dict[str, object]:
+        """Have a job go on that was paused, or handed back; return how it stands then."""
+        return self._ordered("resume", name, caller, paused_until=None, released=False)
+
+    async def release(self, name: str, caller: Caller) -> Outcome:
+        """Hand the paths of a job back: first it is left alone, then the mark goes."""
+        self._ordered("release", name, caller, released=True)
+        await self._idle(name)
+        await self._roster.alone(name, self._handback.of)
+        return self._last(name)
+
+    async def put(self, name: str, judge: Judge, caller: Caller) -> Outcome:
+        """Write a token that a person brought, as if the provider had issued it now; a latch stays shut."""
+        await self._idle(name)
+        charge = self._roster.charges[name]
+        if charge.held is None:
+            await self._roster.look(name)
+        state, token = state_of(charge, self._clock.now(), self._holder), judge()
+        why = "busy" if charge.pending else state if state in ("unmanaged", "unknown") else ""
+        if isinstance(token, Rejected):
+            why = token.error
+        if why or isinstance(token, Rejected):
+            self._tell("put", name, caller, error=why)
+            return self._declined(charge, why)
+        self._tell("put", name, caller)
+        charge.unwritten, charge.tried = replace(token, flags=(*token.flags, BY_HAND)), ""
+        return await self._walked(name, force=False)
+
+    async def _asked(self, verb: Verb, name: str, caller: Caller) -> Outcome:
+        """Rotate a job by force, where its cooldown is over."""
+        charge, now = self._roster.charges[name], self._clock.now()
+        if (state := state_of(charge, now, self._holder)) in ("paused", "unmanaged"):
+            why = "released" if charge.orders.released else state
+            self._tell(verb, name, caller, error=why)
+            return self._declined(charge, why)
+        if (until := charge.orders.cools_until(now)) is not None:
+            self._tell(verb, name, caller, error="cooldown", until=stamp(until))
+            return self._declined(charge, "cooldown", retry_after=math.ceil((until - now).total_seconds()))
+        self._tell(verb, name, caller)
+        before = charge.orders
+        self._roster.order(name, replace(before, asked_at=now))
+        if charge.trouble is not None and charge.trouble.retry_after is None:
+            charge.retry_now()
+        ended = await self._walked(name, force=True)
+        if ended.outcome in ("halted", "store_failed"):  # nobody was asked, or what was issued waits for Vault
+            self._roster.order(name, replace(self._roster.charges[name].orders, asked_at=before.asked_at))
+        return ended
+
+    async def _walked(self, name: str, *, force: bool) -> Outcome:
+        """Have a job walked, and return how that ended; one that is being rotated already is not rotated again."""
+        asked = self._clock.now()
+        while self._roster.is_busy(name):
+            await self._end_of(name)
+            charge = self._roster.charges[name]
+            if charge.last is not None and charge.last.outcome == "rotated" and (charge.last_at or asked) > asked:
+                return charge.last
+        self._roster.begin(name, force=force)
+        if self._roster.is_busy(name):
+            await self._end_of(name)
+        charge = self._roster.charges[name]
+        return self._last(name) if charge.last_at and charge.last_at >= asked else self._declined(charge, "stopping")
+
+    async def _idle(self, name: str) -> None:
+        while self._roster.is_busy(name):
+            await self._end_of(name)
+
+    async def _end_of(self, name: str) -> None:
+        await self._ended.setdefault(name, asyncio.Event()).wait()
+
+    def _hear(self, name: str) -> None:
+        if (event := self._ended.pop(name, None)) is not None:
+            event.set()
+
+    def _last(self, name: str) -> Outcome:
+        charge = self._roster.charges[name]
+        return charge.last or self._declined(charge, "unknown")
+
+    def _ordered(self, verb: Verb, name: str, caller: Caller, **orders: datetime | bool | None) -> dict[str, object]:
+        until = orders.get("paused_until")
+        self._tell(verb, name, caller, **({"until": stamp(until)} if isinstance(until, datetime) else {}))
+        charge = self._roster.charges[name]
+        self._roster.order(name, replace(charge.orders, **orders))  # type: ignore[arg-type]  # each by its name
+        return row_of(charge, self._clock.now(), self._holder)
+
+    def _declined(self, charge: Charge, why: str, *, retry_after: int | None = None) -> Outcome:
+        ended = outcome.declined(charge.job, why, charge.places)
+        return replace(ended, expires_at=charge.expires_at, retry_after=retry_after)
+
+    def _tell(self, verb: Verb, name: str, caller: Caller, **more: Field) -> None:
+        fields: Mapping[str, Field] = {"verb": verb, "uid": caller.uid, "pid": caller.pid, **more}
+        self._sink.tell(Event(name="asked", job=name, fields=fields))
+
+    async def _looked_at(self, shown: Callable[[Charge, datetime], dict[str, object]]) -> list[dict[str, object]]:
+        rows = []
+        for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
+            rows.append(shown(charge, self._clock.now()))
+            if count % HELPING == 0:
+                await asyncio.sleep(0)
+        return rows
