@@ -5,9 +5,11 @@
 #   make test-fast    the tests that start no server: seconds
 #   make test-host    the tests that need root or Debian packages, which it installs
 #   make test-nightly the long ones
-#   make packages     the .deb and the .rpm, in dist/
-#   make check        ruff, mypy, import-linter
+#   make packages     the .deb, the .rpm and their SBOM (CycloneDX), in dist/
+#   make check        ruff, mypy, import-linter, the documentation's links; known vulnerabilities, where somebody knows
+#   make docs         the documentation as a site, in build/site
 #   make constraints  take the newest versions that pyproject.toml allows
+#   make lock         the hashes of what the packages ship, at the versions of constraints.txt
 #   make clean        back to a fresh clone
 #
 # PYTHON names the interpreter to use; PYTEST_ARGS goes to pytest.
@@ -35,7 +37,7 @@ SHARED_OUT = -n 4 --dist loadfile --no-loadscope-reorder
 MODULES := tests/servers/node_modules/.package-lock.json
 HOST_LOG := $(VENV)/host-tests.log
 
-.PHONY: demo picture picture-of-page packages test test-fast test-host test-nightly check constraints clean
+.PHONY: demo docs picture picture-of-page packages test test-fast test-host test-nightly check constraints lock clean
 .DELETE_ON_ERROR:
 
 # No file but the virtual environment is left: so no byte code beside the sources.
@@ -78,6 +80,11 @@ check: $(VENV)/.test
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PY) -m packages.audit
+	$(PY) -m docs.site
+
+docs: $(VENV)/.test
+	$(PY) -m docs.site
 
 $(PY):
 	@for python in $(PYTHON); do \
@@ -95,7 +102,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(PY)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(PY)
-	$(PIP_INSTALL) --editable '.[demo,package,test]'
+	$(PIP_INSTALL) --editable '.[audit,demo,docs,package,test]'
 	@touch $@ $(VENV)/.demo
 
 # Node.js is the machine's or, without one, the wheel's: tests/servers/node.py finds it.
@@ -106,10 +113,21 @@ $(MODULES): tests/servers/package.json tests/servers/package-lock.json tests/ser
 constraints: | $(PY)
 	rm -rf $(VENV)/newest
 	$(PY) -m venv $(VENV)/newest
-	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[demo,package,test]'
+	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[audit,demo,docs,package,test]'
 	echo "# The versions that were tested together: make constraints" >constraints.txt
 	$(VENV)/newest/bin/python -m pip freeze --exclude refresher >>constraints.txt
 	rm -rf $(VENV)/newest
+	$(MAKE) lock
+
+# uv knows the hashes of all files of a release, for every Python and processor, not only of those that fit here.
+lock: | $(PY)
+	$(PY) -m venv $(VENV)/locker
+	$(VENV)/locker/bin/python -m pip install -qq --disable-pip-version-check uv
+	{ echo "# What the packages ship, and the hashes of its files: make lock"; \
+	    $(VENV)/locker/bin/uv pip compile -q --generate-hashes --no-header --universal --python-version 3.11 \
+	        --constraint constraints.txt pyproject.toml; } >requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	rm -rf $(VENV)/locker
 
 clean:
 	rm -rf $(VENV) tests/servers/node_modules build dist .coverage .coverage.* .hypothesis

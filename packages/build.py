@@ -1,4 +1,4 @@
-"""Builds the Debian and the RPM package: `python -m packages.build`, or `make packages`.
+"""Builds the Debian and the RPM package, and their bill of materials: `python -m packages.build`, or `make packages`.
 
 A package is self-contained: refresher and all that it needs of PyPI stand in /usr/lib/refresher, for one minor version
 of Python, the distribution's own. nfpm (https://nfpm.goreleaser.com) packs the tree that is made here.
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from packages import completions, man, scripts
 from packages.libraries import glibc, libraries, licences, wheel
+from packages.sbom import sbom
 from packages.surface import verbs
 from packages.tree import Tree
 from refresher import __version__
@@ -59,7 +60,7 @@ refresher ({__version__}-1) stable; urgency=medium
 def stage(folder: Path, python: str) -> Tree:
     """Make in `folder` the tree of files that is installed, for that minor version of Python, as `3.11`."""
     tree = Tree(folder)
-    shutil.copytree(libraries(python), folder / LIBRARY, symlinks=True)
+    shutil.copytree(libraries(python)[0], folder / LIBRARY, symlinks=True)
     wheel(folder / LIBRARY)
     for needless in (*(folder / LIBRARY).rglob("__pycache__"), folder / LIBRARY / "bin"):
         shutil.rmtree(needless, ignore_errors=True)
@@ -67,7 +68,7 @@ def stage(folder: Path, python: str) -> Tree:
     subprocess.run(["strip", "--strip-unneeded", *compiled], check=True)  # names that only a debugger reads
     tree.write("usr/bin/refresher", LAUNCHER.format(python=interpreter(python)), mode=0o755)
     units = folder / LIBRARY / "refresher" / "units"
-    for unit in (*units.glob("*.service"), *units.glob("*.timer")):
+    for unit in (*units.glob("*.service"), *units.glob("*.timer"), *units.glob("*.path")):
         tree.write(f"usr/lib/systemd/system/{unit.name}", unit.read_text())
     known = verbs()
     for name, text in man.pages(known, __version__).items():
@@ -150,6 +151,10 @@ def main() -> None:
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         tree = stage(Path(scratch) / "root", words.python)
+        bill = words.output / f"refresher-{__version__}.cdx.json"
+        words.output.mkdir(parents=True, exist_ok=True)
+        bill.write_text(sbom(tree.folder / LIBRARY, libraries(words.python)[1], __version__), "utf-8")
+        print(bill)
         for kind in ("deb", "rpm"):
             made = pack(tree, words.output, kind=kind, python=words.python)
             print(f"{made}: {made.stat().st_size / 1e6:.1f} MB")

@@ -1,33 +1,53 @@
 """refresher's wheel, and what it needs of PyPI, for any minor version of Python."""
 
 import hashlib
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Final
+
+from packages.lock import FILE
 
 ROOT: Final = Path(__file__).parents[1]
 PIP: Final = (sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check")
 
 
-def libraries(python: str) -> Path:
-    """Return a folder with what refresher needs of PyPI, for that version of Python; kept beside the virtual one."""
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    constraints = ROOT / "constraints.txt"
-    stamp = hashlib.sha256(repr(wanted).encode() + constraints.read_bytes()).hexdigest()[:12]
-    folder = Path(sys.prefix) / f"libraries-{python}-{stamp}"
-    if not folder.exists():
-        draft = folder.with_suffix(".draft")
+def libraries(python: str) -> tuple[Path, dict[str, str]]:
+    """Return a folder with what refresher needs of PyPI, for that version of Python; kept beside the virtual one.
+
+    Besides, the SHA-256 of the wheel of each. pip takes no file whose hash is not in the lock.
+    """
+    folder = Path(sys.prefix) / f"libraries-{python}-{hashlib.sha256(FILE.read_bytes()).hexdigest()[:12]}"
+    hashes = folder.with_name(f"{folder.name}.json")
+    if not (folder.exists() and hashes.exists()):
+        draft, report = (folder.with_name(f"{folder.name}.{end}") for end in ("draft", "report"))
+        shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(draft, ignore_errors=True)
         foreign = ("--python-version", python, "--only-binary=:all:", "--no-compile", "--target", str(draft))
-        subprocess.run([*PIP, "install", *foreign, "--constraint", str(constraints), *wanted], check=True)
+        locked = ("--require-hashes", "--requirement", str(FILE), "--report", str(report))
+        subprocess.run([*PIP, "install", *foreign, *locked], check=True)
+        hashes.write_text(json.dumps(_hashes(report)))
+        report.unlink()
         draft.rename(folder)
-    return folder
+    return folder, json.loads(hashes.read_text())
+
+
+def _hashes(report: Path) -> dict[str, str]:
+    installed = json.loads(report.read_text())["install"]
+    return {
+        normal(one["metadata"]["name"]): one["download_info"]["archive_info"]["hashes"]["sha256"] for one in installed
+    }
+
+
+def normal(name: str) -> str:
+    """Return a distribution's name as registries normalise it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def wheel(target: Path) -> None:
@@ -61,7 +81,12 @@ def licences(folder: Path) -> str:
     ]
     for file in sorted(folder.glob("*.dist-info/METADATA"), key=lambda one: one.parent.name.lower()):
         about = HeaderParser().parsestr(file.read_text("utf-8"))
-        terms = about["License-Expression"] or (about["License"] or "").split("\n")[0]
-        classified = [one.rsplit(" :: ", 1)[1] for one in about.get_all("Classifier", []) if one.startswith("License")]
-        lines.append(f"  {about['Name']} {about['Version']}: {terms or ', '.join(classified) or 'see there'}")
+        lines.append(f"  {about['Name']} {about['Version']}: {terms(about) or 'see there'}")
     return "\n".join(lines) + "\n"
+
+
+def terms(about: Message) -> str:
+    """Return the licence that a distribution's metadata state, empty where they state none."""
+    stated = about["License-Expression"] or (about["License"] or "").split("\n")[0]
+    classified = [one.rsplit(" :: ", 1)[1] for one in about.get_all("Classifier", []) if one.startswith("License")]
+    return str(stated or ", ".join(classified))

@@ -32,8 +32,8 @@ rm -f {NOTE}
 """
 DISABLE: Final = f"""\
 if [ -d /run/systemd/system ]; then
-    systemctl stop {UNITS} || true
-    systemctl disable --quiet refresher.service refresher@.service refresher-once.timer || true
+    systemctl stop {UNITS} 'refresher-reload@*' || true
+    systemctl disable --quiet refresher.service refresher@.service refresher-once.timer refresher-reload@.path || true
 fi
 """
 PURGE: Final = """\

@@ -12,6 +12,7 @@ from refresher.core.job import Job, asked_for
 from refresher.core.model import Location, Token
 from refresher.core.orders import NO_ORDERS, Orders
 from refresher.core.outcome import Outcome
+from refresher.core.perishable import Life, Perishable
 from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
 from refresher.core.remembered import Attempted, Seen
@@ -63,6 +64,8 @@ class Charge:
     hint: datetime | None = None  # when the provider said to come back for the next token
     scheduled: datetime | None = None  # the first time on the job's calendar after its token was issued
     seen: str = ""  # keyed fingerprint of the access token that readers hold
+    refresh_life: Life | None = None  # from when until when the refresh token lives, where the provider says so
+    perishables: tuple[Perishable, ...] = ()  # what stands behind the job and comes to an end, as it was last seen
     refused: str = ""  # keyed fingerprint of a refresh token that was refused: never sent again
     unwritten: Token | None = None
     owed: Token | None = None  # the newest token, where some destination has it and another lacks it
@@ -84,6 +87,7 @@ class Charge:
     watched: tuple[str, datetime] | None = None  # another's intent: its nonce, and since when it stands there
     leased_until: datetime | None = None  # until then another daemon may be spending the grant
     replay_until: datetime | None = None  # until then a refresh token that may be spent may be sent again all the same
+    vetoed_until: datetime | None = None  # until then a hook wants no rotation
     newest: Seen | None = None  # the newest state record that was seen, by an earlier process too
     went_back: bool = False  # the state record is an older one than that
     attempts: int = 0
@@ -148,10 +152,7 @@ class Charge:
         self.journalled, self.unknown, self.leased_until = journalled, False, None
 
     def now(self, clock: Clock) -> datetime:
-        """Return the time to decide by: the wall clock's, but it does not go back between one grant and the next.
-
-        A wall clock that is set back makes no token live longer, and no wait.
-        """
+        """Return the time to decide by: the wall clock's, but it never goes back between one grant and the next."""
         wall, ticks = clock.now(), clock.monotonic()
         if self.reckoned is not None:
             then, at = self.reckoned
@@ -231,6 +232,7 @@ class Charge:
             unknown=self.unknown,
             leased_until=self.leased_until,
             replay_until=self.replay_until,
+            vetoed_until=self.vetoed_until,
             orders=self.orders,
             record_ends=self.record.deletion_time if self.record is not None and self.job.irreplaceable else None,
         )

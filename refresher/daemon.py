@@ -1,146 +1,37 @@
-"""The one place that knows every concrete part: builds and wires them, owns the task group, signals and shutdown."""
+"""A running daemon: owns the task group, signals and shutdown. What it is made of stands in parts.py."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 import refresher
 from refresher import reload
-from refresher.channels import USUAL, Channels
-from refresher.charge import Identity
 from refresher.control import wiring as control
 from refresher.core import errors
 from refresher.core.events import Event, EventName, Field, Level
-from refresher.core.model import Channel
-from refresher.core.settings import Cluster, Settings
-from refresher.discovery import Discovery
-from refresher.endpoint import Endpoint
+from refresher.core.settings import Settings
 from refresher.heartbeat import Heartbeat
-from refresher.host import paths, process, signals
-from refresher.host.clock import SystemClock
-from refresher.host.credentials import LocalReferences
-from refresher.host.kept import Kept
+from refresher.host import signals
 from refresher.host.notify import Manager
-from refresher.host.program import Programs
-from refresher.logins import Logins
-from refresher.passes import Pass
-from refresher.ports import Http, Scheduler, Sink
+from refresher.parts import Parts, build
+from refresher.ports import Sink
+from refresher.pulse import Pulse
 from refresher.reload import Refusals
 from refresher.roster import Roster
-from refresher.rotation import Rotation
-from refresher.scheduler.cron import CronCalendar
-from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
-from refresher.skew import Skew
-from refresher.state import journal, ledger
 from refresher.steady import Round, steady
-from refresher.timed import Timing
-from refresher.vault import ReferenceReader, Vault, connect
-from refresher.verify import Verifier
 from refresher.watch import Watch
 from refresher.web import wiring
 
+__all__ = ["EX_OK", "EX_UNAVAILABLE", "Daemon", "Parts", "build", "run"]
+
 EX_OK: Final = 0
 EX_UNAVAILABLE: Final = 69  # sysexits.h: Vault refuses us for good
-VAULT_DEADLINE: Final = timedelta(seconds=5)  # of one request; a whole write ends within 15 s
-VAULT_KEEPALIVE: Final = timedelta(seconds=300)
-PROVIDER_KEEPALIVE: Final = timedelta()  # a request for a token must not meet a connection that died meanwhile
 FIRST_LOGIN: Final = timedelta(seconds=2)
-
-
-class Parts:
-    """What a daemon, or one pass, is made of. Make it with `build`."""
-
-    def __init__(self, settings: Settings, sinks: tuple[Sink, ...], stack: AsyncExitStack, *, looks: bool) -> None:
-        directory = paths.state_dir(settings.state_dir)
-        known = paths.identity(directory, settings.instance)
-        self.ledger = (ledger.Reader if looks else ledger.Ledger)(directory, settings.instance)
-        stack.callback(self.ledger.close)
-        self.settings = settings
-        warnings = (known.warning, self.ledger.warning, process.files_short(settings.limits.total))
-        self.warnings = tuple(filter(None, (*settings.warnings, *warnings)))
-        self.identity = Identity(instance=settings.instance, holder=known.holder, key=known.key)
-        self.clock, self.sink = SystemClock(), Fanout(*sinks)
-        self.timing = Timing(sinks, self.clock)
-        self.stores: dict[str, Vault] = {}
-        self._stack = stack
-        self._local, self._keeper = LocalReferences(), Kept(directory, settings.instance)
-        self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE)
-        self.references = ReferenceReader(self._local, self.stores)
-        self.discovery = Discovery(http=self.http, clock=self.clock)
-        self.programs = Programs(self.sink)
-        endpoint = Endpoint(http=self.http, programs=self.programs, discovery=self.discovery, clock=self.clock)
-        verifier = Verifier(http=self.http, discovery=self.discovery, references=self.references, clock=self.clock)
-        self.rotation = Rotation(
-            endpoint=endpoint,
-            verifier=verifier,
-            stores=self.stores,
-            references=self.references,
-            clock=self.clock,
-            sink=self.sink,
-            identity=self.identity,
-            calendar=CronCalendar(),
-            journal=None if looks else journal.Journal(directory, settings.instance),
-        )
-        self.connect(settings.clusters)
-
-    def connect(self, clusters: Mapping[str, Cluster]) -> tuple[str, ...]:
-        """Connect the clusters of the settings; return those that got a new connection: new ones, or changed tables.
-
-        Raises ConfigError, and then all are as they were.
-        """
-        connected: dict[str, Vault] = {}
-        for name, cluster in clusters.items():
-            if name not in self.stores or self.stores[name].cluster != cluster:
-                try:
-                    wire = self._wire(VAULT_DEADLINE, VAULT_KEEPALIVE, cluster.channel, vault=True)
-                except errors.UnreadableReferenceError as error:
-                    table = f"clusters.{name}" if name else "vault"
-                    raise errors.ConfigError(
-                        (errors.Mistake(str(self.settings.file), table, "", str(error)),)
-                    ) from None
-                connected[name] = connect(cluster, wire, self.clock, self._local, self._keeper, self.sink)
-                self._stack.push_async_callback(connected[name].aclose)
-        self.stores |= connected
-        return tuple(connected)
-
-    def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL, *, vault: bool = False) -> Http:
-        wire = Channels(deadline=deadline, keepalive=keepalive, clock=self.clock, usual=usual)
-        self._stack.push_async_callback(wire.aclose)
-        return Skew(self.timing.wire(wire, vault=vault), clock=self.clock, sink=self.sink)
-
-    def roster(self, scheduler: Scheduler | None = None) -> Pass:
-        """Return a roster of the jobs of the settings; without a scheduler it is good for one pass."""
-        return Pass(
-            self.settings.jobs,
-            rotation=self.rotation,
-            stores=self.stores,
-            scheduler=scheduler,
-            clock=self.clock,
-            sink=self.sink,
-            identity=self.identity,
-            limits=self.settings.limits,
-            ledger=self.ledger,
-        )
-
-    async def login(self) -> None:
-        """Log in to each cluster that a job uses. Raises StoreError: what the first of them answered."""
-        for name in self.settings.written_clusters:
-            await self.stores[name].login()
-
-
-@asynccontextmanager
-async def build(settings: Settings, *, sinks: tuple[Sink, ...] = (), looks: bool = False) -> AsyncIterator[Parts]:
-    """Build and wire the parts; on the way out close connections and revoke the Vault tokens that we logged in for.
-
-    `looks`: for a verb that only looks, and keeps nothing in the ledger.
-    """
-    async with AsyncExitStack() as stack:
-        yield Parts(settings, sinks or (LogSink(),), stack, looks=looks)
+LAST_CALL: Final = timedelta(seconds=1)  # for hooks, at the end: an idle daemon ends within two
 
 
 async def run(
@@ -156,7 +47,7 @@ async def run(
     `last`: the process ends with it, and hears no more signals from then on.
     """
     stop = stop or asyncio.Event()
-    async with build(settings, sinks=(*(sinks or (LogSink(),)), *wiring.meters(settings))) as parts:
+    async with build(settings, sinks=(*(sinks or (LogSink(),)), *wiring.meters(settings)), patience=LAST_CALL) as parts:
         daemon = Daemon(parts, stop)
         handlers = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set}
         handlers |= {signal.SIGHUP: daemon.reload.set, signal.SIGUSR2: daemon.reload_by_force}
@@ -205,9 +96,22 @@ class Daemon:
 
         async with asyncio.TaskGroup() as group:
             drift = partial(self._watch.drift, parts.settings.drift_check)
-            logins = Logins(parts.stores, clock=parts.clock, sink=parts.sink).rounds()
-            served = (*control.rounds(parts, roster), *wiring.rounds(parts, roster, self._watch, self._heart))
-            rounds: tuple[Round, ...] = (self._watch.sweep, drift, *logins, partial(self._reloads, group), *served)
+            logins = [store.keep for store in parts.stores.values()]
+            expiries = parts.expiries(roster)
+            served = (
+                *control.rounds(parts, roster),
+                *wiring.rounds(parts, roster, self._watch, self._heart, expiries.logins),
+            )
+            pulse = Pulse(roster, house=parts, standstill=self._heart.standstill)
+            rounds: tuple[Round, ...] = (
+                self._watch.sweep,
+                drift,
+                pulse.beat,
+                expiries.watch,
+                *logins,
+                partial(self._reloads, group),
+                *served,
+            )
             self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
             await roster.serve(self._stop, ready)
@@ -240,6 +144,7 @@ class Daemon:
             parts.sink.tell(self._refusals.refused(error, old))
             return
         parts.settings = reload.taken_over(old, new)
+        parts.calls.update()
         self._rounds += [group.create_task(self._steady(parts.stores[name].keep)) for name in connected]
         self._roster.update(new.jobs, moved=connected)
         parts.sink.tell(reload.reloaded(old, new, refused=self._refusals.over()))

@@ -29,6 +29,7 @@ FACTS: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(
     "leased_until",
     "replay_until",
     "orders",
+    "vetoed_until",
 )
 # Longer than the floor between two fetches: who waits for the due time for longer keeps his promise meanwhile.
 REST: Final = timedelta(minutes=1)

@@ -4,13 +4,16 @@ Rules of this module:
 - What was read holds for a day, and is read again after an exchange that failed as one at a wrong address does; never
   more than once a minute.
 - Jobs that ask at once wait for one request. A failure is remembered for a few seconds, so that they don't repeat it.
+- A job whose file may name certain hosts alone is led to no other.
 - What was read once is used on when it can't be read again: metadata that are away keep no token from its readers.
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from refresher.core.address import host_of, is_taken
 from refresher.core.errors import TransportError
 from refresher.core.job import Job
 from refresher.core.model import Channel, HttpRequest
@@ -42,7 +45,7 @@ class Discovery:
             if known is None or self._clock.monotonic() >= entry.read_again_at:
                 known = await self._look(entry, job)
         if isinstance(known, Metadata):
-            return known
+            return _within(known, job.hosts) if job.hosts else known
         raise TransportError(known.code, known.why, sent=False)  # one object would gather the tracebacks of all walks
 
     def doubt(self, job: Job) -> None:
@@ -76,6 +79,17 @@ class Discovery:
             except TransportError as error:
                 raise TransportError(error.code, f"discovery at {url}: {error.why}", sent=False) from None
         raise TransportError("discovery", "; ".join(told), sent=False)
+
+
+def _within(metadata: Metadata, hosts: tuple[str, ...]) -> Metadata:
+    """Return `metadata` without the endpoints that are on none of these `hosts`."""
+    names = ("token_endpoint", "introspection_endpoint", "device_authorization_endpoint", "authorization_endpoint")
+    urls = {name: getattr(metadata, name) for name in names}
+    kept = {name: url if url and is_taken(host_of(url), hosts) else "" for name, url in urls.items()}
+    if not kept["token_endpoint"]:
+        why = "the issuer's metadata name a token endpoint on a host that the job's file may not name (allow.hosts)"
+        raise TransportError("discovery", why, sent=False)
+    return replace(metadata, **kept)
 
 
 class _Entry:

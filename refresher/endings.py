@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from math import ceil
 
 from refresher.charge import Charge, Identity
 from refresher.core import backoff, outcome, policy
@@ -45,7 +46,7 @@ class Endings:
 
     def unrotated(self, charge: Charge, walk: Walk, verdict: policy.Verdict) -> Outcome:
         """End without a rotation: nothing is due, or something holds the job back."""
-        if isinstance(verdict, policy.Halt) or verdict.reason in ("backoff", "paused"):
+        if isinstance(verdict, policy.Halt) or verdict.reason in ("backoff", "paused", "vetoed"):
             return self._halted(charge, walk, verdict.reason)
         return self.end(charge, walk, "fresh", verdict.reason)
 
@@ -82,7 +83,8 @@ class Endings:
         return ended
 
     def store_failed(self, charge: Charge, walk: Walk, error: StoreError | UnreadableReferenceError) -> Outcome:
-        code, status = error.code, error.status if isinstance(error, StoreError) else 0
+        code = error.code
+        status, wait = (error.status, error.retry_after) if isinstance(error, StoreError) else (0, None)
         before = after = charge.trouble
         away, unsure = isinstance(error, StoreUnavailableError), isinstance(error, StoreAmbiguousError)
         if after is None or after.kind == "outage" or not away:
@@ -97,7 +99,8 @@ class Endings:
                 away=away,
             )
         ended = self.end(charge, walk, "store_failed", walk.reason, error=code)
-        ended = replace(ended, http_status=status or None, store_down=away, store_unsure=unsure)
+        wait = None if wait is None else ceil(wait)
+        ended = replace(ended, http_status=status or None, retry_after=wait, store_down=away, store_unsure=unsure)
         details = self.details(charge, walk) | {"why": str(error)}
         self.tell(outcome.tell_failed(ended, before, after, details))
         return ended

@@ -12,7 +12,7 @@ from refresher.core.errors import AwaitedSecretError, StoreRefusedError, Transpo
 from refresher.core.fingerprint import fingerprint
 from refresher.core.job import GrantName, Job, asked_for
 from refresher.core.model import Granted, Reference, Rejected
-from refresher.core.policy import Trouble
+from refresher.core.perishable import refresh_token_life
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
 from refresher.endpoint import Endpoint
@@ -58,11 +58,14 @@ class Exchange:
         self._clock = clock
         self._key = identity.key
 
-    async def open_latch(self, charge: Charge, latch: Trouble) -> None:
+    async def open_latch(self, charge: Charge) -> None:
         """Open the latch when the credential, or what is asked for, is another than the one that was refused.
 
         A refused refresh token is sent again then, unless somebody gave the job another one.
         """
+        latch = charge.latch
+        if latch is None:
+            return
         credential, refused = self._credential(charge, await self._secrets(charge.job)), charge.refused
         if latch.credential != credential:
             charge.open_latch()
@@ -111,6 +114,8 @@ class Exchange:
                 break
             if refresh_token is not None and backoff.spends_itself(grant, verdict):
                 charge.refused = fingerprint(self._key, refresh_token)
+        if isinstance(verdict, Granted):
+            charge.refresh_life = refresh_token_life(verdict.token, charge.refresh_life)
         why = "" if isinstance(verdict, Granted) else _why(job, grant, verdict, secrets.get("client_secret"))
         credential = self._credential(charge, secrets)
         lost = isinstance(verdict, Rejected) and verdict.lost and (grant == "refresh_token" or job.revokes_previous)

@@ -41,6 +41,10 @@ async def _check(settings: Settings) -> Tried:
             for job in settings.jobs.values():
                 for mistake, deed in _deeds(file, job, parts, ours):
                     found.append(await _tried(mistake, deed))
+        for name, hook in settings.hooks.items():
+            if hook.program is not None:
+                mistake = Mistake(file, f"hooks.{name}", "command", "")
+                found.append(await _tried(mistake, parts.programs.find(hook.program)))
         doors = {(_door(job), job.shape.channel): job for job in settings.jobs.values()}
         for (door, _), job in doors.items():
             for mistake, deed in _knocks(file, job, door, parts):

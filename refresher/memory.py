@@ -84,6 +84,7 @@ def recall(charge: Charge, kept: Remembered) -> Charge:
     charge.newest, charge.told, charge.orders = kept.seen, kept.told, kept.orders
     charge.shadowed = frozenset(kept.shadowed)
     charge.known_ours |= {place for place in charge.job.destinations if str(place) in charge.shadowed}
+    charge.refresh_life = kept.refresh_life
     return charge
 
 
@@ -102,5 +103,6 @@ def to_keep(charge: Charge) -> Remembered:
         told=charge.told,
         shadowed=tuple(sorted(charge.shadowed.union(map(str, job.observed)))),
         orders=charge.orders,
+        refresh_life=charge.refresh_life,
         places=tuple(map(str, (*job.destinations, *((job.state,) if job.irreplaceable else ())))),
     )

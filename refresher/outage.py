@@ -5,6 +5,7 @@ Rules of this module:
 - A job waits while it can do nothing: its destinations are all away, or what it needs before it can ask for a token.
 - Vault is back when it has served a job, which goes first: a proof is also answered by a standby that lost its leader.
 - A Vault that answers and fails again within a minute is one outage: told once, and asked less and less often.
+- A quota that tells when it ends is waited for: whatever is asked before that is refused, and may count as well.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from refresher.core.errors import StoreUnavailableError
 from refresher.core.events import Event, EventName, Field, Level
 from refresher.core.job import Job
 from refresher.core.model import Location, Reference
+from refresher.core.outcome import Outcome
 from refresher.core.published import stamp
 from refresher.ports import Clock, SecretStore, Sink
 
@@ -29,7 +31,7 @@ Clusters: TypeAlias = frozenset[str]
 class _Outage:
     """`error` is the last code; `over` the monotonic time of its end, None while it lasts.
 
-    `first` is the job that goes first, `served` whether Vault served it.
+    `first` is the job that goes first, `served` whether Vault served it. Before `until` (monotonic) Vault is not asked.
     """
 
     error: str
@@ -42,6 +44,7 @@ class _Outage:
     tries: int = 0
     alerted: bool = False
     over: float | None = None
+    until: float = 0.0
 
 
 class Outages:
@@ -82,19 +85,22 @@ class Outages:
         """Return the code of the outage that concerns `job`; None: its clusters can be reached."""
         return next((outage.error for outage in self._holding(job)), None)
 
-    def begin(self, job: Job, error: str, group: asyncio.TaskGroup, *, away: Clusters) -> None:
-        """Note that `away` are, where that is known, else some cluster of `job`; have a probe wait in `group`."""
-        if not away and (holding := self._holding(job)):
+    def begin(self, job: Job, ended: Outcome, group: asyncio.TaskGroup) -> None:
+        """Note what was away when a walk of `job` `ended`: some clusters, or one of its own; a probe waits in `group`."""
+        if not ended.away and (holding := self._holding(job)):
             holding[0].jobs.add(job.name)
+            self._wait(holding[0], ended.error, ended.retry_after)
             return
         unknown = _needs(job) or frozenset(_places(job))
-        for one in [frozenset((cluster,)) for cluster in sorted(away)] or [unknown]:
+        code = ended.error or next(iter(ended.behind.values()), "")
+        for one in [frozenset((cluster,)) for cluster in sorted(ended.away)] or [unknown]:
             if (lasting := self._lasting().get(one)) is not None:
                 lasting.jobs.add(job.name)
             else:
-                self._begin(job, error, group, one)
+                lasting = self._begin(job, code, group, one)
+            self._wait(lasting, ended.error, ended.retry_after)
 
-    def _begin(self, job: Job, error: str, group: asyncio.TaskGroup, away: Clusters) -> None:
+    def _begin(self, job: Job, error: str, group: asyncio.TaskGroup, away: Clusters) -> _Outage:
         places, now = (
             {cluster: place for cluster, place in _places(job).items() if cluster in away},
             self._clock.monotonic(),
@@ -108,6 +114,7 @@ class Outages:
         probe = group.create_task(self._probe(away, outage, places, again=again))
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
+        return outage
 
     def walked(self, name: str, *, down: bool, away: Clusters = frozenset()) -> None:
         """Note whether Vault was down for the job of that name, whose walk or look has ended, or came to nothing."""
@@ -120,6 +127,11 @@ class Outages:
         """End the probes."""
         for probe in self._probes:
             probe.cancel()
+
+    def _wait(self, outage: _Outage, error: str | None, retry_after: float | None) -> None:
+        """Wait for a quota's end. Others guess: what a proxy says of a Vault that is down is no more than a backoff."""
+        if error == "quota" and retry_after is not None:
+            outage.until = self._clock.monotonic() + retry_after
 
     def _lasting(self) -> Mapping[Clusters, _Outage]:
         return {away: outage for away, outage in self._outages.items() if outage.over is None}
@@ -138,12 +150,14 @@ class Outages:
         self._tell("store_failed", "debug" if again else "warning", away, outage, error=outage.error)
         while True:
             outage.tries += 1
-            await self._clock.sleep(backoff(outage.tries, LONGEST_STORE, 0.5))
+            asked = timedelta(seconds=outage.until - self._clock.monotonic())
+            await self._clock.sleep(max(backoff(outage.tries, LONGEST_STORE, 0.5), asked))
             try:
                 for place in places.values():
                     await self._answers(place)
             except StoreUnavailableError as still:
                 outage.error = still.code
+                self._wait(outage, still.code, still.retry_after)
             else:
                 if await self._serves(outage):
                     break

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from refresher.core.events import Event
-from refresher.core.job import Job
+from refresher.core.job import Job, Program
 from refresher.core.model import Absent, Found, HttpRequest, HttpResponse, Location, Reference, Written
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import Remembered
@@ -39,13 +39,23 @@ class Http(Protocol):
 
 
 class Programs(Protocol):
-    """Runs the programs that jobs of provider `exec` have."""
+    """Runs the programs that jobs of provider `exec` have, and those of hooks."""
 
     async def run(self, job: Job, secrets: Mapping[str, Secret]) -> HttpResponse:
         """Run the program of `job` and return what it printed as a reply of status 200.
 
         `secrets` are those of `job.references()`. Raises TransportError when it printed nothing that counts.
         """
+
+    async def call(self, program: Program, told: Mapping[str, object], given: Mapping[str, Secret], **of: str) -> None:
+        """Run a hook's program, with `told` and `given` on its standard input. Raises TransportError."""
+
+
+class LocalSecrets(Protocol):
+    """The secrets of this machine: files, systemd's credentials, environment variables."""
+
+    def read(self, reference: Reference) -> Secret:
+        """Return what stands there now; it reads the disk. Raises UnreadableReferenceError."""
 
 
 class SecretStore(Protocol):

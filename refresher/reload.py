@@ -65,13 +65,14 @@ def read(old: Settings, *, force: bool) -> Settings:
         raise ConfigError((Mistake(str(old.file), "", "", why),)) from error
     if new.instance != old.instance:  # it would keep other paths and state records
         raise ConfigError((Mistake(str(old.file), "instance", "name", "it changes at a restart alone"),))
-    doubts = () if force else tuple(_doubts(old, new))
-    if doubts:
-        raise ConfigError(doubts)
+    found = () if force else tuple(doubts(old, new))
+    if found:
+        raise ConfigError(found)
     return new
 
 
-def _doubts(old: Settings, new: Settings) -> Iterable[Mistake]:
+def doubts(old: Settings, new: Settings) -> Iterable[Mistake]:
+    """Yield what is hardly meant: a reload says no to it, unless by force."""
     file, meant = str(new.file), "where that is meant, send SIGUSR2 in place of SIGHUP"
     for pattern, files in new.includes.items():
         if not files and (before := old.includes.get(pattern)):

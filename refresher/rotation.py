@@ -23,6 +23,7 @@ from refresher.delivery import Delivered, Delivery
 from refresher.endings import Endings, Walk
 from refresher.endpoint import Endpoint
 from refresher.exchange import Asked, Exchange
+from refresher.gate import Gate, decided
 from refresher.keeping import Keeping
 from refresher.look import Look
 from refresher.moving import Moving
@@ -46,6 +47,7 @@ class Rotation:
         identity: Identity,
         calendar: Calendar | None = None,
         journal: Journal | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._keeping = keeping = Keeping(stores=stores, journal=journal, clock=clock, sink=sink, identity=identity)
         self._exchange = Exchange(
@@ -70,6 +72,7 @@ class Rotation:
         self._shadow = Shadow(stores=stores, clock=clock, sink=sink, identity=identity)
         self._clock = clock
         self._identity = identity
+        self._gate = gate
 
     async def rotate(self, charge: Charge, *, force: bool = False) -> Outcome:
         """Walk `charge` once and return how it ended; an exception is a bug of ours."""
@@ -130,8 +133,8 @@ class Rotation:
             await self._moving.look_at(charge)
         if (saved := await self._saved(charge, walk)) is not None:
             return saved
-        await self._unlatch(charge)
-        verdict = self._decide(charge, force=force)
+        await self._exchange.open_latch(charge)
+        verdict = await decided(self._gate, charge, lambda: self._decide(charge, force=force), force=force)
         if not isinstance(verdict, policy.Rotate):
             return self._endings.unrotated(charge, walk, verdict)
         if verdict.reason == "behind":
@@ -158,11 +161,6 @@ class Rotation:
         await self._keeping.note(charge)
         await self._keep(charge, walk)
         return await self._write(charge, walk, asked.verdict.token)
-
-    async def _unlatch(self, charge: Charge) -> None:
-        """Open the latch when the credential, or what it is used for, is another than the one that was refused."""
-        if charge.latch is not None:
-            await self._exchange.open_latch(charge, charge.latch)
 
     async def _saved(self, charge: Charge, walk: Walk) -> Outcome | None:
         """Keep and write what an earlier walk could not; None when nothing that lives is in hand."""

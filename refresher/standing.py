@@ -1,11 +1,15 @@
 """How each job stands, in the shape that `status` and `plan` print: from what a look at Vault has found."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from refresher.charge import Charge
-from refresher.core import due, policy
+from refresher.core import due, forecast, policy
+from refresher.core.forecast import Forecast
+from refresher.core.job import Job
+from refresher.core.perishable import is_soon
 from refresher.core.published import stamp
+from refresher.ports import Calendar
 
 
 def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
@@ -34,6 +38,10 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
             }
             for place, version in charge.places
         ],
+        "secrets": [
+            {"secret": one.what, "expires_at": _stamp(one.ends_at), "expiring": is_soon(one, now)}
+            for one in charge.perishables
+        ],
         "shadow": [one.as_json(now) for one in charge.theirs] if charge.job.observed else None,
     }
 
@@ -53,7 +61,7 @@ def state_of(charge: Charge, now: datetime, holder: str) -> str:
     match policy.decide(charge.facts(now, holder)):
         case policy.Halt(reason=reason):
             return "latched" if reason == "latched" else "unmanaged"
-        case policy.Rotate():
+        case policy.Rotate() | policy.Wait(reason="vetoed"):
             return "due" if charge.holding is None and not charge.behind else "retrying"
         case policy.Wait(reason="paused"):
             return "paused"
@@ -63,51 +71,66 @@ def state_of(charge: Charge, now: datetime, holder: str) -> str:
             return "retrying" if charge.behind else "fresh"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """When a job comes due, and how long an outage of the provider or of Vault it survives from then on."""
-
-    job: str
-    at: datetime | None
-    reason: str
-    lifetime: timedelta | None
-    rotations: int
-    outage_budget: timedelta | None
-
-    def as_json(self) -> dict[str, object]:
-        """Return the object that `plan --json` prints."""
-        return {
-            "job": self.job,
-            "at": _stamp(self.at),
-            "reason": self.reason,
-            "lifetime_s": None if self.lifetime is None else round(self.lifetime.total_seconds()),
-            "rotations": self.rotations,
-            "outage_budget_s": None if self.outage_budget is None else round(self.outage_budget.total_seconds()),
-        }
-
-
-def plan_of(charge: Charge, now: datetime, holder: str, horizon: timedelta) -> Plan:
-    """Forecast a job by the same decision that the daemon takes; `rotations` are those due within `horizon`.
+def plan_of(charge: Charge, now: datetime, holder: str, calendar: Calendar | None = None) -> Forecast:
+    """Forecast a job by the same decision that the daemon takes.
 
     Later tokens are taken to live as long as the one that stands there; where none stands, as the job's `lifetime`.
     """
+    job = charge.job
     if charge.held is None:
         error = charge.holding.error if charge.holding is not None else "unknown"
-        return Plan(job=charge.job.name, at=None, reason=error, lifetime=None, rotations=0, outage_budget=None)
+        return Forecast(job=job, at=None, reason=error, warnings={})
     facts = charge.facts(now, holder)
     verdict, at = policy.decide(facts), policy.renew_at(facts)
     lifetimes = [one.lifetime for one in charge.held if one is not None and one.lifetime is not None]
-    lifetime = min(lifetimes, default=charge.job.lifetime)
-    budget = None if charge.expires_at is None or at is None else max(charge.expires_at - at, timedelta())
-    rotations = 0
-    if at is not None and at <= now + horizon:
-        rotations = 1
-        if lifetime is not None:
-            each = max(lifetime - due.lead(lifetime, charge.job.renew_before, part=0.5), due.floor(lifetime))
-            rotations += (now + horizon - at) // each
-    return Plan(
-        job=charge.job.name, at=at, reason=verdict.reason, lifetime=lifetime, rotations=rotations, outage_budget=budget
+    lifetime = min(lifetimes, default=job.lifetime)
+    promised = None
+    if lifetime is not None and lifetime >= due.SHORTEST:
+        promised = due.promised(lifetime, job.renew_before)
+    kept_alive = facts.kept_at is not None
+    return Forecast(
+        job=job,
+        at=at,
+        reason=verdict.reason,
+        lifetime=lifetime,
+        expires_at=charge.expires_at,
+        every=forecast.pace(job, lifetime, kept_alive=kept_alive, calendar=_calendar(job, now, calendar)),
+        promised=promised,
+        warnings={},
     )
+
+
+def plan_rows(forecasts: Iterable[Forecast], now: datetime, horizon: timedelta) -> list[dict[str, object]]:
+    """Return the objects that `plan --json` prints (docs/reference/json.md), with what is to be said of each job."""
+    return [
+        {
+            "job": one.job.name,
+            "at": _stamp(one.at),
+            "reason": one.reason,
+            "host": one.job.host,
+            "lifetime_s": _seconds(one.lifetime),
+            "promised_s": _seconds(one.promised),
+            "reader_lag_s": _seconds(one.job.reader_lag),
+            "every_s": _seconds(one.every),
+            "rotations": forecast.rotations(one.at, one.every, now + horizon),
+            "outage_budget_s": _seconds(one.outage_budget),
+            "warnings": dict(one.warnings),
+        }
+        for one in forecast.warned(forecasts, now)
+    ]
+
+
+def _calendar(job: Job, now: datetime, calendar: Calendar | None) -> timedelta | None:
+    """Return how often the job's calendar comes round: the time between the next two of its moments."""
+    if calendar is None or not job.times.schedule:
+        return None
+    first = calendar.after(job.times.schedule, job.times.timezone, now)
+    second = None if first is None else calendar.after(job.times.schedule, job.times.timezone, first)
+    return None if first is None or second is None else second - first
+
+
+def _seconds(length: timedelta | None) -> int | None:
+    return None if length is None else round(length.total_seconds())
 
 
 def _stamp(moment: datetime | None) -> str | None:

@@ -62,11 +62,19 @@ def _context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None
 
 def validity(cert_file: Path) -> tuple[datetime, datetime] | tuple[None, None]:
     """Return from when until when the first certificate of a PEM file is valid, Nones where that can't be read."""
-    from cryptography import x509  # noqa: PLC0415  # for logins by a certificate alone
+    try:
+        return dates(cert_file.read_bytes())
+    except OSError:
+        return None, None
+
+
+def dates(pem: bytes) -> tuple[datetime, datetime] | tuple[None, None]:
+    """Return from when until when the first certificate in a PEM text is valid, Nones where there is none."""
+    from cryptography import x509  # noqa: PLC0415  # for those who have certificates alone
 
     try:
-        first = x509.load_pem_x509_certificate(cert_file.read_bytes())
-    except (OSError, ValueError):
+        first = x509.load_pem_x509_certificate(pem)
+    except ValueError:
         return None, None
     return first.not_valid_before_utc, first.not_valid_after_utc
 

@@ -230,8 +230,7 @@ class Walks:
             return None
         self._outages.walked(charge.job.name, down=ended.store_down, away=ended.away)
         if (ended.store_down or ended.away) and not self.stopping:
-            code = ended.error or next(iter(ended.behind.values()), "")
-            self._outages.begin(charge.job, code, self.group, away=ended.away)
+            self._outages.begin(charge.job, ended, self.group)
         return ended
 
 

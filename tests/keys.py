@@ -70,5 +70,11 @@ def certificate(kind: str) -> x509.Certificate:
     return draft.sign(key, hashes.SHA256())
 
 
-def certificate_pem(kind: str = "RSA") -> str:
-    return certificate(kind).public_bytes(serialization.Encoding.PEM).decode()
+def certificate_pem(kind: str = "RSA", *, begins: datetime | None = None, ends: datetime | None = None) -> str:
+    """Return a certificate of two days, or from `begins` until `ends`."""
+    if begins is None or ends is None:
+        return certificate(kind).public_bytes(serialization.Encoding.PEM).decode()
+    name, key = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a client")]), private_key(kind)
+    draft = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = draft.serial_number(7).not_valid_before(begins).not_valid_after(ends).sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()

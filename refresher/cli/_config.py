@@ -33,10 +33,10 @@ def find_config(option: Path | None) -> Path:
     raise typer.Exit(os.EX_CONFIG)
 
 
-def load_or_exit(path: Path) -> Settings:
-    """Return the settings in `path`; else print every mistake, one a line, and exit 78."""
+def load_or_exit(path: Path, *, jobless: bool = False) -> Settings:
+    """Return the settings in `path`; else print every mistake, one a line, and exit 78. `jobless`: as in load()."""
     try:
-        return load(path)
+        return load(path, jobless=jobless)
     except ConfigError as problem:
         typer.echo(problem, err=True)
     raise typer.Exit(os.EX_CONFIG)

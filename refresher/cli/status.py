@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from refresher.cli import _table as _tables
 from refresher.cli import _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
 from refresher.cli._process import set_up
@@ -16,13 +18,18 @@ from refresher.core.settings import Settings
 from refresher.host.clock import SystemClock
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from refresher.charge import Charge
 
 BAR: Final = 10
 ORDER: Final = ("latched", "unmanaged", "retrying", "unknown", "due", "paused", "fresh")
-COLOURS: Final = {"fresh": "green", "due": "yellow", "unknown": "yellow", "paused": "cyan"}
+COLOURS: Final = {
+    "fresh": _tables.GREEN,
+    "due": _tables.YELLOW,
+    "unknown": _tables.YELLOW,
+    "paused": _tables.CYAN,
+}
+HEADINGS: Final = ("job", "provider", "state", "life left", "", "next", "last", "path", "v")
+CLEAR: Final = "\x1b[H\x1b[2J"
 DAEMON, VAULT = "from the running daemon", "from Vault and the ledger: no daemon was asked"
 EVERY: Final = {DAEMON: timedelta(seconds=2), VAULT: timedelta(seconds=15)}  # Vault is not ours alone
 WatchOption = Annotated[bool, typer.Option("--watch", help="Draw it again and again, until Ctrl-C.")]
@@ -45,11 +52,7 @@ def status(
         for row in rows:
             print(json.dumps(row["status"]))
     else:
-        from rich.console import Console  # noqa: PLC0415  # --json needs no tables
-
-        console = Console(highlight=False)
-        console.print(_table(rows))
-        console.print(_summary(rows, source), style="bold")
+        print("\n".join([*_table(rows), _summary(rows, source)]))
     return 0 if all(row["status"]["state"] == "fresh" for row in rows) else 1
 
 
@@ -90,21 +93,21 @@ async def look(settings: Settings) -> "tuple[list[Charge], datetime, str]":
         roster = parts.roster()
         roster.end_pass()  # only look: nothing is begun, and nobody is waited for
         await roster.look_all()
+        await parts.look_behind(roster)
         return list(roster.charges.values()), parts.clock.now(), parts.identity.holder
 
 
 def _watched(settings: Settings) -> int:
-    """Draw what stands again and again; Ctrl-C ends it as it ends any verb."""
-    from rich.console import Console, Group  # noqa: PLC0415  # for people alone
-    from rich.live import Live  # noqa: PLC0415  # as above
-    from rich.text import Text  # noqa: PLC0415  # as above
-
+    """Draw what stands again and again, as much as the terminal holds; Ctrl-C ends it as it ends any verb."""
     clock = SystemClock()
-    with Live(console=Console(highlight=False), auto_refresh=False) as live:
-        while True:
-            rows, source = _rows(settings)
-            live.update(Group(_table(rows), Text(_summary(rows, source), style="bold")), refresh=True)
-            asyncio.run(clock.sleep(EVERY[source]))
+    while True:
+        rows, source = _rows(settings)
+        table = _table(rows)
+        room = max(shutil.get_terminal_size().lines - 3, 1)
+        hidden = len(table) - room
+        shown = table if hidden <= 1 else [*table[:room], f"... and {hidden} that are better off"]
+        print("\n".join([CLEAR, *shown, _summary(rows, source)]), flush=True)
+        asyncio.run(clock.sleep(EVERY[source]))
 
 
 def _bar(row: dict[str, Any]) -> str:
@@ -115,32 +118,33 @@ def _bar(row: dict[str, Any]) -> str:
     return ("█" * round(share * BAR)).ljust(BAR, "░")
 
 
-def _table(rows: list[dict[str, Any]]) -> "Table":
-    from rich.table import Table  # noqa: PLC0415  # --json needs no tables
-    from rich.text import Text  # noqa: PLC0415  # as above
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("job", "provider", "state", "life left", "", "next", "last", "path", "v"):
-        table.add_column(name, no_wrap=name != "path", overflow="ellipsis")  # the path gets the room that is left
+def _table(rows: list[dict[str, Any]]) -> list[str]:
     now = SystemClock().now()
-    for row in rows:
-        one = row["status"]
-        state, left, (place, *others) = one["state"], one["life_left_s"], one["destinations"]
-        doubt = f" {one['failures']}" if state == "retrying" else ""
-        table.add_row(
-            _cut(one["job"], 20),
-            _cut(one["provider"], 15),
-            Text(state + doubt, style=COLOURS.get(state, "bold red")),
-            _bar(row),
-            "-" if left is None else _words.span(timedelta(seconds=left)),
-            "-" if one["renew_at"] is None else f"in {_words.span(max(_since(one['renew_at'], now), timedelta()))}",
-            _last(one["last"], now),
-            place["path"],
-            _at(place),
-        )
-        for other in others:
-            table.add_row(*[""] * 7, other["path"], _at(other))
-    return table
+    cells = [line for row in rows for line in _cells(row, now)]
+    return _tables.lines(HEADINGS, cells, gives="path", coloured="state", colour=_colour)
+
+
+def _colour(state: str) -> str:
+    return COLOURS.get(state, _tables.RED) if state else ""
+
+
+def _cells(row: dict[str, Any], now: datetime) -> Iterator[tuple[str, ...]]:
+    """Yield the line of a job, and one more for each further destination."""
+    one = row["status"]
+    state, left, (place, *others) = one["state"], one["life_left_s"], one["destinations"]
+    yield (
+        _tables.cut(one["job"], 20),
+        _tables.cut(one["provider"], 15),
+        f"{state} {one['failures']}" if state == "retrying" else state,
+        _bar(row),
+        "-" if left is None else _words.span(timedelta(seconds=left)),
+        "-" if one["renew_at"] is None else f"in {_words.span(max(_since(one['renew_at'], now), timedelta()))}",
+        _last(one["last"], now),
+        place["path"],
+        _at(place),
+    )
+    for other in others:
+        yield (*[""] * 7, other["path"], _at(other))
 
 
 def _at(place: dict[str, Any]) -> str:
@@ -152,11 +156,7 @@ def _last(last: dict[str, Any] | None, now: datetime) -> str:
     if last is None:
         return "-"
     ago = _words.span(max(-_since(last["at"], now), timedelta()))
-    return f"{_cut(last['error'] or last['outcome'], 14)} {ago} ago"
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return f"{_tables.cut(last['error'] or last['outcome'], 14)} {ago} ago"
 
 
 def _since(text: str, now: datetime) -> timedelta:
@@ -164,5 +164,13 @@ def _since(text: str, now: datetime) -> timedelta:
 
 
 def _summary(rows: list[dict[str, Any]], source: str) -> str:
+    """Return what stands behind the jobs and ends soon, and the one line of them all."""
+    soon = [
+        f"{row['status']['job']}: its {one['secret'].replace('_', ' ')} ends {one['expires_at'][:10]}"
+        for row in rows
+        for one in row["status"].get("secrets", ())  # an older daemon has none
+        if one["expiring"] and one["expires_at"]
+    ]
     bad = sum(row["status"]["state"] != "fresh" for row in rows)
-    return f"{len(rows)} jobs, {f'{bad} not fresh' if bad else 'all fresh'} ({source})"
+    total = f"{len(rows)} jobs, {f'{bad} not fresh' if bad else 'all fresh'} ({source})"
+    return "\n".join([*soon, _tables.styled(total, _tables.BOLD)])

@@ -11,8 +11,10 @@ from typing import Any
 from refresher.core.settings import Settings
 
 
-def load(path: Path) -> Settings:
+def load(path: Path, *, jobless: bool = False) -> Settings:
     """Return what the file `path` and the files it includes say; raise ConfigError with every mistake in them.
+
+    `jobless`: it may have no job, where a Vault to read from is all that is wanted.
 
     Reads no secret: references are checked as text. Of the environment only $VAULT_ADDR and $BAO_ADDR are read, and
     only where [vault] names no address.
@@ -22,7 +24,7 @@ def load(path: Path) -> Settings:
     collects = gc.isenabled()
     gc.disable()  # of a hundred thousand jobs no object is garbage: looking for some takes a fifth of the time
     try:
-        return settings.load(path)
+        return settings.load(path, jobless=jobless)
     finally:
         if collects:
             gc.enable()

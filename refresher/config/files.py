@@ -9,6 +9,7 @@ import glob
 import os
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -106,12 +107,16 @@ def is_wild(pattern: str) -> bool:
     return glob.has_magic(pattern)
 
 
-def included(patterns: list[str], main: Path) -> tuple[list[Path], dict[str, int]]:
-    """Return the files that `patterns` name, each once, sorted within a pattern, and how many each pattern names."""
-    found: dict[Path, None] = {}
+def included(patterns: Iterable[str], main: Path) -> tuple[dict[Path, list[int]], dict[str, int]]:
+    """Return the files that `patterns` name, sorted within a pattern, each with the numbers of those that name it.
+
+    Besides: how many files each pattern names.
+    """
+    found: dict[Path, list[int]] = {}
     counts: dict[str, int] = {}
-    for pattern in patterns:
+    for number, pattern in enumerate(patterns):
         names = sorted(glob.glob(pattern, root_dir=main.parent))  # noqa: PTH207  # Path.glob takes no absolute pattern
-        found |= dict.fromkeys(main.parent / name for name in names)
+        for name in names:
+            found.setdefault(main.parent / name, []).append(number)
         counts[pattern] = len(names)
-    return list(found), counts
+    return found, counts

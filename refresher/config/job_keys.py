@@ -81,6 +81,11 @@ class PlaceKeys(Table):
         "member, and all else for itself; see [Write it elsewhere, and otherwise](../how-to/destinations.md).",
         {"token": "{access_token}", "header": "Bearer {access_token}", "ttl": "300s"},
     )
+    reader_lag: keys.Span | None = optional(
+        "How long readers may go on with the token before: how often they read again. Vault Agent: 5m, External "
+        "Secrets: 1h, unless told otherwise. `check` and `plan` warn where less is promised.",
+        "5m",
+    )
     moved_from: keys.Name | None = optional(
         "The name that the job had before: its state record, its path and its history become this one's.", "old-crm"
     )
@@ -91,5 +96,17 @@ class PlaceKeys(Table):
     adopt: keys.Flag | None = flag("`true`: take over a path that somebody else wrote before.")
 
 
-class JobTable(PlaceKeys, ProgramKeys, TimeKeys, ReplyKeys, RequestKeys, GrantKeys, ClientKeys, ProviderKeys):
+class TellKeys(Table):
+    """Whom to tell, and what else comes to an end."""
+
+    hooks: keys.Names | None = optional(
+        "The [hooks](#hooksname) that are told of this job, and asked before its rotations; else all; `[]`: none.",
+        ["pager", "reload-crm"],
+    )
+    client_secret_expires: keys.Day | None = optional(
+        "The day on which the client secret ends at the provider: told of 30, 14, 7 and 1 days before.", "2027-03-01"
+    )
+
+
+class JobTable(TellKeys, PlaceKeys, ProgramKeys, TimeKeys, ReplyKeys, RequestKeys, GrantKeys, ClientKeys, ProviderKeys):
     """One OAuth client at one provider, kept fresh at one or more Vault paths."""

@@ -124,9 +124,12 @@ def _rest(draft: Draft) -> dict[str, Any]:
     return {
         "require_scope": draft.stated("require_scope", ()),
         "renew_before": draft.get("renew_before"),
+        "reader_lag": draft.get("reader_lag"),
         "keep": draft.stated("keep", ()),
         "adopt": draft.stated("adopt", False),  # noqa: FBT003  # the value of a key
         "moved_from": draft.own.get("moved_from", ""),
+        "client_secret_expires": draft.get("client_secret_expires"),
+        "hooks": draft.get("hooks"),
     }
 
 

@@ -1,7 +1,7 @@
 """The kinds of keys that jobs.toml has: how a value is read, what editors are told of it, what people call it."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from pydantic.config import JsonDict
 
-from refresher.config import addresses, cron, members, references, words
+from refresher.config import addresses, cron, hook_words, members, references, words
+from refresher.core.events import EventName
 from refresher.core.job import Margin
 from refresher.core.model import Reference
 
@@ -17,6 +18,7 @@ _PATH: Final = f"^{words.SEGMENT}(?:/{words.SEGMENT})*$"
 _SPAN: Final = r"^(?=.)(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?$"
 _MARGIN: Final = rf"{_SPAN}|^[0-9]{{1,2}}(?:\.[0-9]{{1,3}})?%$"
 _REFERENCE: Final = r"^(?:vault:[^#]+/[^#]+#[^#]+|file:/.+|credential:.+|env:[A-Za-z_][A-Za-z0-9_]*)$"
+_LOCAL: Final = r"^(?:file:/.+|credential:.+|env:[A-Za-z_][A-Za-z0-9_]*)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,10 @@ def _texts(pattern: str) -> Any:  # noqa: ANN401  # a type made at run time, for
 
 def _of(kind: type[list[Any] | dict[str, Any]], pattern: str) -> Any:  # noqa: ANN401  # as above
     return GenericAlias(kind, (str, _texts(pattern)) if kind is dict else (_texts(pattern),))
+
+
+def _one_of(known: tuple[str, ...]) -> Any:  # noqa: ANN401  # as above
+    return GenericAlias(list, (Literal[known],))
 
 
 def choice(*known: str) -> Any:  # noqa: ANN401  # a validator made of the words
@@ -61,7 +67,12 @@ ClusterName: TypeAlias = Annotated[
 ]
 Cluster: TypeAlias = Annotated[str, PlainValidator(words.segment, json_schema_input_type=str), Kind("name")]
 Namespace: TypeAlias = Annotated[str, PlainValidator(words.namespace, json_schema_input_type=str), Kind("path")]
-Pattern: TypeAlias = Annotated[str, PlainValidator(words.pattern, json_schema_input_type=str)]
+Pattern: TypeAlias = Annotated[str, PlainValidator(words.text, json_schema_input_type=str), Kind("text")]
+Allowed: TypeAlias = Annotated[str, PlainValidator(words.text, json_schema_input_type=str)]
+AllowedSecret: TypeAlias = Annotated[
+    str, PlainValidator(words.allowed_secret, json_schema_input_type=_texts(r"^(?:vault|file|credential|env|job):."))
+]
+AllowedHost: TypeAlias = Annotated[str, PlainValidator(words.allowed_host, json_schema_input_type=str)]
 Listen: TypeAlias = Annotated[
     str, PlainValidator(words.listen, json_schema_input_type=str), Kind("HOST:PORT, or absolute path")
 ]
@@ -160,6 +171,35 @@ ErrorOk: TypeAlias = Annotated[
     Kind("list of texts and whole numbers"),
 ]
 Flag: TypeAlias = Annotated[bool, PlainValidator(words.flag, json_schema_input_type=bool), Kind("`true` or `false`")]
+LocalSecret: TypeAlias = Annotated[
+    Reference,
+    PlainValidator(hook_words.secret, json_schema_input_type=_texts(_LOCAL)),
+    Kind("reference on this machine"),
+]
+LocalSecrets: TypeAlias = Annotated[
+    tuple[tuple[str, Reference], ...],
+    PlainValidator(hook_words.secrets, json_schema_input_type=_of(dict, _LOCAL)),
+    Kind("table of references on this machine"),
+]
+UrlOrSecret: TypeAlias = Annotated[
+    str | Reference,
+    PlainValidator(hook_words.url, json_schema_input_type=_texts(f"{_LOCAL}|^https?://[^@?#]+$")),
+    Kind("URL, or reference on this machine"),
+]
+Names: TypeAlias = Annotated[
+    tuple[str, ...], PlainValidator(hook_words.names, json_schema_input_type=list[str]), Kind("list of names")
+]
+Events: TypeAlias = Annotated[
+    tuple[EventName | Literal["before"], ...],
+    PlainValidator(hook_words.events, json_schema_input_type=_one_of(hook_words.EVENTS)),
+    Kind("list of events"),
+]
+Unit: TypeAlias = Annotated[
+    str, PlainValidator(hook_words.unit, json_schema_input_type=_texts("^[A-Za-z0-9_][A-Za-z0-9_.@-]*$")), Kind("name")
+]
+Day: TypeAlias = Annotated[
+    date, PlainValidator(hook_words.day, json_schema_input_type=_texts(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")), Kind("date")
+]
 Requests: TypeAlias = Annotated[int, Field(ge=1, le=1000), Kind("whole number, 1 to 1000")]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from refresher.config import keys
+from refresher.config.include_tables import Include
 from refresher.config.job_keys import JobTable
 from refresher.config.keys import Table, choice, optional, usually
 from refresher.core.settings import AuthMethod
@@ -133,21 +134,68 @@ class SchedulerTable(Table):
     """The bell; this version has no key here yet."""
 
 
-class HooksTable(Table):
-    """What to call when something happened; this version has no key here yet."""
+class HookTable(Table):
+    """A hook is called when something happened; see [Hooks](../how-to/hooks.md). One of `command`, `url`, `reload`."""
+
+    on: keys.Events | None = optional(
+        "The [events](events.md) to be told of; else all. `before` stands alone: `command` is asked before each "
+        "rotation, and status 75 says not now.",
+        ["latched", "expired"],
+        ["before"],
+    )
+    level: Annotated[Literal["info", "warning", "error"], choice("info", "warning", "error")] = usually(
+        "info", "The least important events to be told of. Repeats are `debug`, and never told.", "error"
+    )
+    command: keys.Command | None = optional(
+        "A program, by its absolute path, and its arguments. No shell reads it. The event is on its standard input.",
+        ["/usr/local/bin/tell-slack"],
+    )
+    secrets: keys.LocalSecrets | None = optional(
+        "With `command`: what it gets on standard input beside the event, as the member `secrets`.",
+        {"webhook_url": "credential:slack-webhook-url"},
+    )
+    deadline: keys.Span | None = optional(
+        "With `command`: when it is ended if it still runs; at most 30s for `before`, where it is 5s if left out.",
+        "10s",
+        otherwise="30s",
+    )
+    url: keys.UrlOrSecret | None = optional(
+        "Where a webhook goes, as a CloudEvent in JSON by POST.",
+        "https://events.example.com/refresher",
+        "credential:hook-url",
+    )
+    secret: keys.LocalSecret | None = optional(
+        "With `url`: what signs it, by the convention of Standard Webhooks: `whsec_` and base64, or any text.",
+        "credential:hook-secret",
+    )
+    reload: keys.Unit | None = optional(
+        "A systemd service to reload, without `.service`: `systemctl enable --now refresher-reload@NAME.path` first.",
+        "nginx",
+    )
 
 
 class File(Table):
     """jobs.toml."""
 
-    include: list[keys.Pattern] = usually(
-        [], "More files with `[jobs.NAME]` tables, relative to this one.", ["jobs.d/*.toml"]
+    include: list[Include] = usually(
+        [],
+        "More files with `[jobs.NAME]` tables, relative to this one; a table holds them to an allow-list.",
+        ["jobs.d/*.toml"],
+        ["jobs.d/*.toml", {"files": "teams/payments/*.toml", "allow": {"jobs": ["payments-*"]}}],
     )
     drift_check: keys.Span = Field(
         default="15m",
         validate_default=True,
         description="How often every path is looked at for foreign changes.",
         examples=["1h"],
+    )
+    heartbeat_url: keys.UrlOrSecret | None = optional(
+        "A dead man's switch: called by GET while every job is well, and only then.",
+        "credential:heartbeat-url",
+        "https://hc.example.com/ping/refresher",
+    )
+    heartbeat_every: keys.Span = Field(
+        default="1m", validate_default=True, description="How often `heartbeat_url` is called.", examples=["5m"]
     )
     vault: VaultTable | None = Field(default=None, description="The default cluster.")
     clusters: dict[keys.ClusterName, VaultTable] = Field(default={}, description="Further clusters, by name.")
@@ -160,7 +208,7 @@ class File(Table):
     web: WebTable = Field(default_factory=WebTable, description="The status page.")
     metrics: MetricsTable = Field(default_factory=MetricsTable, description="Metrics of passes.")
     scheduler: SchedulerTable = Field(default_factory=SchedulerTable, description="The bell.")
-    hooks: HooksTable = Field(default_factory=HooksTable, description="Hooks.")
+    hooks: dict[keys.ClusterName, HookTable] = Field(default={}, description="The hooks, by name.")
 
 
 class Included(Table):

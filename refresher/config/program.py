@@ -4,13 +4,13 @@ from typing import Any, Final
 
 from refresher.config.draft import Draft
 from refresher.config.endpoint import Blanks
-from refresher.config.job_keys import PlaceKeys, ProgramKeys, ReplyKeys, TimeKeys
+from refresher.config.job_keys import PlaceKeys, ProgramKeys, ReplyKeys, TellKeys, TimeKeys
 from refresher.config.shape import verify
 from refresher.core.job import Program, Shape
 
 OWN: Final = frozenset(ProgramKeys.__annotations__)
 _TAKES: Final = OWN.union(
-    ("provider", "environment", "vars"), *(keys.__annotations__ for keys in (PlaceKeys, ReplyKeys, TimeKeys))
+    ("provider", "environment", "vars"), *(keys.__annotations__ for keys in (PlaceKeys, ReplyKeys, TellKeys, TimeKeys))
 )
 
 

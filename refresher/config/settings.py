@@ -1,12 +1,13 @@
 """From a path to Settings, or to every mistake at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from refresher.config import chains, clusters, files, jobs, renames
+from refresher.config import allow, chains, clusters, files, hooks, jobs, renames
+from refresher.config.allow import Allow
 from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, Reading, dotted, read
 from refresher.config.models import File, Included
@@ -17,7 +18,7 @@ from refresher.core.settings import Limits, LogSettings, Settings
 AnyReading: TypeAlias = Reading[File] | Reading[Included]
 
 
-def load(path: Path) -> Settings:
+def load(path: Path, *, jobless: bool = False) -> Settings:
     """Return what the file `path` and the files it includes say; raise ConfigError with every mistake in them."""
     findings = Findings()
     raw = files.table(path, findings)
@@ -32,7 +33,9 @@ def load(path: Path) -> Settings:
         if more is not None:
             order += _tables(str(file), more)
             included.append(read(Included, more, str(file), findings))
-    settings = _settings(main, included, findings, path)
+    settings = _settings(main, included, findings, path, files_of)
+    if not jobless:
+        _some_job(main, included, findings)
     if findings.mistakes:
         raise ConfigError(_sorted(findings.mistakes, order))
     return replace(settings, includes=counts)
@@ -51,17 +54,33 @@ def _sorted(mistakes: list[Mistake], order: list[tuple[str, str]]) -> tuple[Mist
     return tuple(sorted(mistakes, key=lambda each: ranks.get((each.file, each.table), -1)))
 
 
-def _included(main: Reading[File], path: Path, findings: Findings) -> tuple[list[Path], dict[str, int]]:
-    found, counts = files.included(main.model.include, path)
+def _included(main: Reading[File], path: Path, findings: Findings) -> tuple[dict[Path, Allow | None], dict[str, int]]:
+    """Return the files that are included, each with what it may name (None: anything), and how many a pattern names."""
+    entries = main.model.include
+    found, counts = files.included((entry.files for entry in entries), path)
     for pattern in (pattern for pattern, count in counts.items() if not count):
         if files.is_wild(pattern):
             findings.odd(main.file, "", "include", f"no file matches {pattern}")
         else:
             findings.wrong(main.file, "", "include", f"there is no file {pattern}")
-    return found, counts
+    allowed: dict[Path, Allow | None] = {}
+    for file, (first, *others) in found.items():
+        lists = entries[first].allow
+        allowed[file] = None if lists is None else Allow(files=entries[first].files, lists=lists)
+        for other in others:
+            if entries[other].allow != lists:
+                why = f"{entries[first].files} names {file} too, and allows other things"
+                findings.wrong(main.file, "", f"include[{other}]", why)
+    return allowed, counts
 
 
-def _settings(main: Reading[File], included: list[Reading[Included]], findings: Findings, path: Path) -> Settings:
+def _settings(
+    main: Reading[File],
+    included: list[Reading[Included]],
+    findings: Findings,
+    path: Path,
+    allowed: Mapping[Path, Allow | None],
+) -> Settings:
     model = main.model
     built = clusters.build(main, findings)
     places = Places(
@@ -70,13 +89,13 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
         unread=frozenset(place[1] for place in main.bad if place[0] == "clusters" and len(place) > 1),
         instance=model.instance.name,
     )
-    outcomes = [jobs.build(draft, places) for draft in _drafts(main, included, findings)]
+    drafts = list(_drafts(main, included, findings))
+    outcomes = [jobs.build(draft, places) for draft in drafts]
+    hooks.check(drafts, main)
     places.clashes((each.draft, each.destinations) for each in outcomes)
     renames.check(outcomes)
-    found = chains.link(outcomes)
+    found = allow.held(chains.link(outcomes), outcomes, {str(file): lists for file, lists in allowed.items()})
     places.shared_mounts(found.values(), findings, main.file)
-    if not outcomes and not any(place[0] == "jobs" for place in main.bad):
-        findings.wrong(main.file, "jobs", "", "there is no job: write at least one table [jobs.NAME]")
     limits = model.limits
     if limits.per_host > limits.total and "per_host" in limits.said():
         findings.wrong(main.file, "limits", "per_host", f"is more than total ({limits.total})")
@@ -90,9 +109,18 @@ def _settings(main: Reading[File], included: list[Reading[Included]], findings: 
         log=LogSettings(level=model.log.level, format=model.log.format),
         drift_check=model.drift_check,
         web_listen=model.web.listen,
+        hooks=hooks.build(main, findings),
+        heartbeat_url=model.heartbeat_url or "",
+        heartbeat_every=model.heartbeat_every,
         textfile=model.metrics.textfile,
         warnings=tuple(str(each) for each in findings.warnings),
     )
+
+
+def _some_job(main: Reading[File], included: list[Reading[Included]], findings: Findings) -> None:
+    readings: Iterable[AnyReading] = (main, *included)
+    if not any(one.model.jobs for one in readings) and not any(place[0] == "jobs" for place in main.bad):
+        findings.wrong(main.file, "jobs", "", "there is no job: write at least one table [jobs.NAME]")
 
 
 def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings: Findings) -> Iterator[Draft]:

@@ -42,8 +42,9 @@ def _shared(value: Times) -> Times:
 
 
 def promise(draft: Draft, lifetime: timedelta | None) -> None:
-    """Warn where readers are promised less than renew_before asks for."""
+    """Warn where readers are promised less than renew_before asks for, or less than they need to read again."""
     margin = draft.get("renew_before")
+    _lag(draft, lifetime)
     if lifetime is None:
         return
     if lifetime < due.SHORTEST:
@@ -51,3 +52,17 @@ def promise(draft: Draft, lifetime: timedelta | None) -> None:
     elif margin is not None and due.promised(lifetime, margin) < due.renew_before(lifetime, margin):
         promised = words.spell(due.promised(lifetime, margin))
         draft.odd("renew_before", f"readers are promised {promised} and no more, a quarter of the token's lifetime")
+
+
+def _lag(draft: Draft, lifetime: timedelta | None) -> None:
+    """Warn where readers may hold a dead token between one reading and the next, as far as the file tells."""
+    lag, margin = draft.get("reader_lag"), draft.get("renew_before")
+    if lag is None:
+        return
+    # without a lifetime nobody knows what is promised, but it is never more than renew_before
+    asked = margin.duration if margin is not None else None
+    promised = asked if lifetime is None else due.promised(lifetime, margin)
+    if promised is not None and promised < lag:
+        remedy = "have them read more often" if lifetime is not None and lifetime / 4 < lag else "raise renew_before"
+        gap = f"is longer than the {words.spell(promised)} of life that they are promised"
+        draft.odd("reader_lag", f"{gap}: between two readings readers may hold a dead token; {remedy}")

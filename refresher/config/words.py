@@ -30,6 +30,7 @@ _PATH: Final = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*")
 _SPAN: Final = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s)?")
 _SHARE: Final = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)%")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+_ALLOWED_HOST: Final = re.compile(r"(?:[A-Za-z0-9_.*-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?:[0-9]{1,5}|\*))?")
 _LISTEN: Final = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 
 
@@ -170,11 +171,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def pattern(value: object) -> str:
-    """Return one pattern of `include`."""
-    if isinstance(value, dict):
-        raise BadValueError("an allow-list isn't supported by this version; write the pattern alone")
+def allowed_secret(value: object) -> str:
+    """Return a pattern for references."""
+    kind, _, rest = text(value).partition(":")
+    if kind not in {"vault", "file", "credential", "env", "job"} or not rest:
+        raise BadValueError(
+            'must be a pattern for references, e.g. "vault:secret/payments/*" or "file:/etc/payments/*"'
+        )
     return text(value)
+
+
+def allowed_host(value: object) -> str:
+    """Return a pattern for hosts, in lower case as they are compared."""
+    if _ALLOWED_HOST.fullmatch(text(value)) is None:
+        raise BadValueError('must be a host, e.g. "*.pay.example" or "id.example.com:8443", and no URL')
+    return text(value).lower()
 
 
 def one_of(*known: str) -> Callable[[object], str]:

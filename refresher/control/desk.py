@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from refresher.charge import Charge
 from refresher.control.names import Verb
@@ -23,9 +23,9 @@ from refresher.core.outcome import Outcome
 from refresher.core.published import stamp
 from refresher.handback import Handback
 from refresher.host.sockets import Caller
-from refresher.ports import Clock, Sink
+from refresher.ports import Calendar, Clock, Sink
 from refresher.roster import Roster
-from refresher.standing import plan_of, row_of, state_of
+from refresher.standing import plan_of, plan_rows, row_of, state_of
 from refresher.walks import each
 
 PACE: Final = timedelta(seconds=1)  # between the beginnings of two rotations that one person asked for
@@ -33,17 +33,28 @@ MOST_FAILED: Final = 3  # in a row
 HELPING: Final = 50  # jobs that are looked at in one go
 Judge: TypeAlias = Callable[[], Token | Rejected]
 Say: TypeAlias = Callable[[Outcome], None]
+_T = TypeVar("_T")
 
 
 class Desk:
     """Asks a roster, on behalf of a caller."""
 
-    def __init__(self, roster: Roster, *, handback: Handback, clock: Clock, sink: Sink, holder: str) -> None:
+    def __init__(  # noqa: PLR0913  # the ports that it needs
+        self,
+        roster: Roster,
+        *,
+        handback: Handback,
+        clock: Clock,
+        sink: Sink,
+        holder: str,
+        calendar: Calendar | None = None,
+    ) -> None:
         self._roster = roster
         self._handback = handback
         self._clock = clock
         self._sink = sink
         self._holder = holder
+        self._calendar = calendar
         self._ended: dict[str, asyncio.Event] = {}
         roster.heard = self._hear
 
@@ -53,7 +64,8 @@ class Desk:
 
     async def plan(self, horizon: timedelta) -> list[dict[str, object]]:
         """Return when each job comes due, as `plan` prints it."""
-        return await self._looked_at(lambda charge, now: plan_of(charge, now, self._holder, horizon).as_json())
+        found = await self._looked_at(lambda charge, now: plan_of(charge, now, self._holder, self._calendar))
+        return await asyncio.to_thread(plan_rows, found, self._clock.now(), horizon)
 
     async def once(self, names: Collection[str], caller: Caller, say: Say, *, force: bool) -> None:
         """Walk each job, and say how it ended: what is not due is fresh, or held back as it was."""
@@ -171,7 +183,7 @@ class Desk:
         fields: Mapping[str, Field] = {"verb": verb, "uid": caller.uid, "pid": caller.pid, **more}
         self._sink.tell(Event(name="asked", job=name, fields=fields))
 
-    async def _looked_at(self, shown: Callable[[Charge, datetime], dict[str, object]]) -> list[dict[str, object]]:
+    async def _looked_at(self, shown: Callable[[Charge, datetime], _T]) -> list[_T]:
         rows = []
         for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
             rows.append(shown(charge, self._clock.now()))

@@ -9,7 +9,7 @@ Verb: TypeAlias = Literal["once", "rotate", "pause", "resume", "put", "release"]
 MODES: Final[dict[Which, int]] = {"view": 0o660, "control": 0o600}
 VERBS: Final[tuple[Verb, ...]] = ("once", "rotate", "pause", "resume", "put", "release")
 PING_S: Final = 10.0  # an answer that takes long says so this often, by an empty line
-LARGEST: Final = 1 << 20  # bytes of what is asked: the names of many jobs, or a token
+LARGEST: Final = 16 << 20  # bytes of what is asked: the names of very many jobs, or a token
 
 
 def socket_of(directory: Path, which: Which, instance: str) -> Path:

@@ -27,7 +27,7 @@ from refresher.core.events import Event, Field
 from refresher.core.outcome import Outcome, tell_broken
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
-from refresher.host.sockets import Caller, caller
+from refresher.host.sockets import Caller, Refusal, caller
 from refresher.ports import Clock, Sink
 from refresher.roster import Roster
 
@@ -39,14 +39,6 @@ Deed: TypeAlias = Callable[[Callable[[Outcome], None]], Awaitable[None]]
 
 class BadRequestError(Exception):
     """What was asked makes no sense; the text says why."""
-
-
-class Refusal(asyncio.Protocol):
-    """Hangs up: there are connections enough."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close it."""
-        transport.close()
 
 
 class Server:
@@ -122,13 +114,13 @@ class Server:
             return False
 
     async def _jobs(self, _request: web.Request) -> web.StreamResponse:
-        return _lines(await self._desk.jobs())
+        return await _many(await self._desk.jobs())
 
     async def _plan(self, request: web.Request) -> web.StreamResponse:
         seconds = request.query.get("for", "")
-        if not (seconds.isdecimal() and len(seconds) < 10):  # noqa: PLR2004  # far beyond any plan
+        if not (seconds.isdecimal() and len(seconds) <= 10):  # noqa: PLR2004  # a hundred years
             raise BadRequestError("for: no number of seconds")
-        return _lines(await self._desk.plan(timedelta(seconds=int(seconds))))
+        return await _many(await self._desk.plan(timedelta(seconds=int(seconds))))
 
     async def _do(self, request: web.Request) -> web.StreamResponse:
         """Do what the path names, with the members of the body."""
@@ -237,6 +229,11 @@ def _caller(request: web.Request) -> Caller:
 
 def _line(members: Mapping[str, object]) -> bytes:
     return json.dumps(members).encode() + b"\n"
+
+
+async def _many(members: Iterable[Mapping[str, object]]) -> web.Response:
+    """Return what `_lines` does, made beside the loop: there may be very many."""
+    return await asyncio.to_thread(_lines, members)
 
 
 def _lines(members: Iterable[Mapping[str, object]]) -> web.Response:

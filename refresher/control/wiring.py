@@ -16,6 +16,7 @@ from refresher.handback import Handback
 from refresher.host import paths, sockets
 from refresher.ports import Clock, SecretStore, Sink
 from refresher.roster import Roster
+from refresher.scheduler.cron import CronCalendar
 from refresher.steady import Round
 
 if TYPE_CHECKING:
@@ -50,7 +51,14 @@ def rounds(house: House, roster: Roster) -> tuple[Round, ...]:
     settings, clock, sink = house.settings, house.clock, house.sink
     directory = paths.runtime_dir(paths.state_dir(settings.state_dir))
     handback = Handback(stores=house.stores, clock=clock, identity=house.identity)
-    desk = Desk(roster, handback=handback, clock=clock, sink=sink, holder=house.identity.holder)
+    desk = Desk(
+        roster,
+        handback=handback,
+        clock=clock,
+        sink=sink,
+        holder=house.identity.holder,
+        calendar=CronCalendar(),
+    )
     server = Server(desk, roster, config=Path(os.path.abspath(settings.file)), clock=clock, sink=sink)  # noqa: PTH100  # links stay: what they lead to may change
     return tuple(
         partial(_serve, server, socket_of(directory, which, settings.instance), which, clock, sink) for which in MODES

@@ -1,6 +1,7 @@
-"""Where no request may go, and where no secret may."""
+"""Where no request may go, and where no secret may; which hosts a list of patterns takes."""
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052, section 2.1
 _COMPATIBLE: Final = IPv6Network("::/96")  # RFC 4291, section 2.5.5.1
 _URL: Final = re.compile(r"https?://[!$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+", re.IGNORECASE)  # RFC 3986 without a fragment
 _LONGEST_URL: Final = 2048
+_PORTS: Final = {"http": 80, "https": 443}
 _OWN: Final = frozenset({IPv6Address("::"), IPv6Address("::1")})  # lie in there and are no IPv4 addresses
 
 
@@ -50,3 +52,19 @@ def may_get_secrets(url: str, *, plain: bool) -> bool:
         local, forbidden = address.is_loopback, is_forbidden(address) or "%" in host
     fit = parts.scheme == "https" or (plain and local)
     return usable and fit and bool(host) and not forbidden and "@" not in parts.netloc
+
+
+def is_taken(text: str, patterns: Iterable[str]) -> bool:
+    """Whether one of `patterns` is `text`; `*` stands for any characters but a colon, which parts kinds."""
+    return any(
+        re.fullmatch("[^:]*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
+        for pattern in patterns
+    )
+
+
+def host_of(url: str) -> str:
+    """Return the host that `url` leads to, in lower case, and `:PORT` where that is not its scheme's own."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    return shown if parts.port in {None, _PORTS.get(parts.scheme)} else f"{shown}:{parts.port}"

@@ -21,6 +21,8 @@ EventName: TypeAlias = Literal[
     "clock_skew",
     "program_output",
     "asked",
+    "hook_failed",
+    "vetoed",
     "reloaded",
     "reload_refused",
     "started",

@@ -55,7 +55,8 @@ class Facts:
     refresh token was last changed. `known_ours`: every path where a stranger's secret stands is known to be ours.
     `unknown`: nobody knows whether its grant was spent. `leased_until`: until then another daemon may be spending it.
     `replay_until`: until then a spent refresh token may be sent again. `record_ends`: when Vault deletes the state
-    record, and the refresh token in it. `orders`: what a person has decided of the job.
+    record, and the refresh token in it. `orders`: what a person has decided of the job. `vetoed_until`: until then a
+    hook wants no rotation.
     """
 
     now: datetime
@@ -76,3 +77,4 @@ class Facts:
     replay_until: datetime | None = None
     record_ends: datetime | None = None
     orders: Orders = NO_ORDERS
+    vetoed_until: datetime | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -141,7 +141,10 @@ class Job:
     `token_url` is whole (environment, base_url and vars are resolved), or empty where `shape.issuer` leads to it.
     `refreshes`: a refresh token in an answer is used between full grants. `single_use`: it is void once used, but for
     `leeway` from then on. `lifetime`: what to assume when the provider states none. `params`: extra form members,
-    repeats kept. `observed`: in shadow mode, the path of somebody else that each destination stands beside.
+    repeats kept. `hosts`: patterns of the hosts that an issuer's metadata may lead to; none: to any.
+    `client_secret_expires`: the day on which its secret ends, in UTC. `hooks`: names; None: all.
+    `reader_lag`: how long readers may go on with the token before. `observed`: in shadow mode, the path of somebody
+    else that each destination stands beside.
     """
 
     name: str
@@ -158,6 +161,7 @@ class Job:
     require_scope: tuple[str, ...] = ()
     params: tuple[tuple[str, str], ...] = ()
     renew_before: Margin | None = None
+    reader_lag: timedelta | None = None
     lifetime: timedelta | None = None
     refreshes: bool = False
     single_use: bool = True
@@ -169,6 +173,9 @@ class Job:
     keep: tuple[str, ...] = ()
     adopt: bool = False
     moved_from: str = ""
+    hosts: tuple[str, ...] = ()
+    client_secret_expires: date | None = None
+    hooks: tuple[str, ...] | None = None
     destinations: tuple[Location, ...]
     state: Location
     observed: tuple[Location, ...] = ()

@@ -63,7 +63,8 @@ class Token:
     """What the provider issued, normalised.
 
     `issued_at` is when the request was *sent*; `expires_in` whole seconds from then, `None` when nobody says.
-    `refresh_in`: seconds after which the provider wants to be asked for the next one.
+    `refresh_in`: seconds after which the provider wants to be asked for the next one. `refresh_expires_in`: seconds
+    that the refresh token lives, from then, too.
     `extras` holds the other members of the reply that were text (id_token and the like), for a job's `keep`.
     """
 
@@ -72,6 +73,7 @@ class Token:
     issued_at: datetime
     expires_in: int | None
     refresh_in: int | None = None
+    refresh_expires_in: int | None = None
     refresh_token: Secret | None = None
     scope: tuple[str, ...] | None = None
     extras: Mapping[str, Secret] = field(default_factory=dict)

@@ -198,8 +198,10 @@ def _renewal(facts: Facts) -> Verdict:
         return Wait(until=None, reason=need.reason)
     held_back = facts.trouble.retry_at if facts.trouble is not None else None
     at, reason = need.at, need.reason
-    if held_back is not None and held_back > at:
-        at, reason = held_back, "backoff"
+    vetoed_until = facts.vetoed_until if need.reason != "behind" else None  # nothing is rotated for it
+    for until, why in ((held_back, "backoff"), (vetoed_until, "vetoed")):
+        if until is not None and until > at:
+            at, reason = until, why
     return Rotate(reason=need.reason) if facts.now >= at else Wait(until=at, reason=reason)
 
 

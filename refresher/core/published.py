@@ -83,16 +83,22 @@ def held_in(secret: Found | Absent, job: Job, instance: str, fields: Fields = ()
     """
     if isinstance(secret, Absent):
         return None
+    issued_at, expires_at = times_in(secret)
+    ours = marked(secret.data, job, instance)
+    if ours and not is_whole(secret.data, fields):
+        return None
+    return Held(version=secret.version, issued_at=issued_at, expires_at=expires_at, ours=ours)
+
+
+def times_in(secret: Found) -> tuple[datetime | None, datetime | None]:
+    """Return when what stands there was issued and when it ends, as far as it says so, or Vault does."""
     text = {name: secret.data[name].reveal() for name in ("issued_at", "expires_at") if name in secret.data}
     expires_at = unstamp(text.get("expires_at", ""))
     if expires_at is None and "expires_at_unix" in secret.data:
         expires_at = _epoch(secret.data["expires_at_unix"].reveal())
     if secret.deletion_time is not None:  # Vault deletes it then, whether it lives or not
         expires_at = min(expires_at or secret.deletion_time, secret.deletion_time).replace(microsecond=0)
-    ours = marked(secret.data, job, instance)
-    if ours and not is_whole(secret.data, fields):
-        return None
-    return Held(version=secret.version, issued_at=unstamp(text.get("issued_at", "")), expires_at=expires_at, ours=ours)
+    return unstamp(text.get("issued_at", "")), expires_at
 
 
 def by_our_clock(held: Held | None, secret: Found | Absent, now: datetime) -> Held | None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from refresher.core.orders import NO_ORDERS, Orders
+from refresher.core.perishable import Life
 from refresher.core.policy import Trouble
 from refresher.core.published import StateRecord
 
@@ -49,6 +50,7 @@ class Remembered:
 
     `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job,
     `shadowed` those of somebody else that it stood beside in shadow mode. `orders` is what a person has decided of it.
+    `refresh_life`: from when until when its refresh token lives, as the provider said.
     """
 
     attempted: Attempted | None = None
@@ -62,6 +64,7 @@ class Remembered:
     places: tuple[str, ...] = ()
     shadowed: tuple[str, ...] = ()
     orders: Orders = NO_ORDERS
+    refresh_life: Life | None = None
 
     def earlier(self, by: timedelta) -> "Remembered":
         """Return it by a clock that is set back `by` so much; what was told of Vault's own writes stays."""
@@ -114,6 +117,7 @@ def read(text: str) -> Remembered | None:
             places=tuple(map(_text, members.get("places", ()))),
             shadowed=tuple(map(_text, members.get("shadowed", ()))),
             orders=_orders(members.get("orders")),
+            refresh_life=_life(members.get("refresh_life")),
         )
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None
@@ -151,6 +155,13 @@ def _trouble(members: Any) -> Trouble | None:  # noqa: ANN401  # JSON of any sha
     if known["kind"] not in KINDS or since is None or not isinstance(known["count"], int):
         raise ValueError("no trouble of ours")
     return Trouble(**known | {"since": since, "retry_at": retry_at, "error": _text(known["error"])})
+
+
+def _life(members: Any) -> Life | None:  # noqa: ANN401  # JSON of any shape
+    if members is None:
+        return None
+    begins, ends = map(_moment, members)
+    return None if begins is None or ends is None else (begins, ends)
 
 
 def _moment(text: str | None) -> datetime | None:

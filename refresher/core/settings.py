@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from refresher.core.hooks import Hook, Url
 from refresher.core.job import Job
 from refresher.core.model import Channel, Reference
 
@@ -74,7 +75,7 @@ class Settings:
 
     `state_dir` is `None` when the file names none: host/paths.py then finds it.
     `web_listen`: `HOST:PORT` or the path of a Unix socket, `""` for no status page. `textfile`: where a pass leaves its
-    metrics.
+    metrics. `heartbeat_url`: what is called while all is well, `""` for nothing.
     `includes`: how many files each pattern of `include` names. `warnings` are lines for people: allowed, but worth a
     look.
     """
@@ -90,6 +91,9 @@ class Settings:
     request_deadline: timedelta = timedelta(seconds=20)
     web_listen: str = ""
     textfile: Path | None = None
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    heartbeat_url: Url = ""
+    heartbeat_every: timedelta = timedelta(minutes=1)
     includes: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

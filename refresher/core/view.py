@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from refresher.core.facts import TroubleKind
+from refresher.core.perishable import Perishable
 from refresher.core.remembered import Attempted
 from refresher.core.shadow import Theirs
 
@@ -27,6 +28,7 @@ class JobView:
     that readers may count on. `places` are its Vault paths, as text, with the version that stands at each;
     `behind` are those of them that lack the newest token, with the code of what failed there,
     `beside`, in shadow mode, what somebody else keeps at the paths that the job will take over.
+    `secrets` are what stands behind it and comes to an end.
     """
 
     name: str
@@ -47,6 +49,7 @@ class JobView:
     places: tuple[tuple[str, int | None], ...]
     behind: Mapping[str, str] = field(default_factory=dict)
     beside: tuple[Theirs, ...] = ()
+    secrets: tuple[Perishable, ...] = ()
 
     def left(self, now: datetime) -> timedelta | None:
         """Return the life that is left; None: none is known, or it has no end."""

@@ -20,11 +20,12 @@ PREFIX: Final = "login"
 
 
 class Kept:
-    """Members of text by name, in the files `login-INSTANCE-NAME.json` of `directory`."""
+    """Members of text by name, in the files `PREFIX-INSTANCE-NAME.json` of `directory`."""
 
-    def __init__(self, directory: Path, instance: str) -> None:
+    def __init__(self, directory: Path, instance: str, *, prefix: str = PREFIX) -> None:
         self._directory = directory
         self._instance = instance
+        self._prefix = prefix
 
     def read(self, name: str) -> Mapping[str, str]:
         """Return what was kept under `name`, empty where nothing was. Raises StoreRefusedError with code `login`."""
@@ -55,4 +56,4 @@ class Kept:
         return StoreRefusedError("login", f"{self._directory / self._file(name)}: {why}")
 
     def _file(self, name: str) -> str:
-        return f"{PREFIX}-{self._instance}-{name}.json"
+        return f"{self._prefix}-{self._instance}-{name}.json"

@@ -1,4 +1,4 @@
-"""Programs that print a token: what cron scripts become.
+"""Programs that print a token: what cron scripts become. And those that hooks call.
 
 Rules of this module:
 - No shell. Of our environment nothing; a fixed PATH and LANG, and what the job names. The working directory is /.
@@ -61,10 +61,25 @@ class Programs:
         ran = await _run(program, told)
         failure = None if ran.flooded else ran.failure(program)
         level: Level = "warning" if ran.flooded or failure else "debug"
-        self._tell(job, level, await asyncio.to_thread(_last_words, ran.printed, tuple(given.values())))
+        self._tell(job.name, level, await asyncio.to_thread(_last_words, ran.printed, tuple(given.values())))
         if failure is not None:
             raise failure
         return HttpResponse(status=200, body=bytes(ran.printed[_STDOUT][:MAX_OUTPUT]), truncated=ran.flooded)
+
+    async def call(self, program: Program, told: Mapping[str, object], given: Mapping[str, Secret], **of: str) -> None:
+        """Run a hook's program to its end, with `told` on its standard input, and `given` beside it as `secrets`.
+
+        `of`: the fields of what it says on standard error. Raises TransportError as `run` does, and `flooded`.
+        """
+        secrets = {"secrets": {name: secret.reveal() for name, secret in given.items()}} if given else {}
+        ran = await _run(program, json.dumps({**told, **secrets}).encode() + b"\n")
+        failure = ran.failure(program)
+        if ran.flooded:
+            failure = TransportError("flooded", f"the program printed more than {MAX_OUTPUT} bytes", sent=True)
+        lines = await asyncio.to_thread(_last_words, ran.printed, tuple(given.values()))
+        self._tell(of.pop("job", ""), "warning" if failure else "debug", lines, **of)
+        if failure is not None:
+            raise failure
 
     async def find(self, program: Program) -> None:
         """Raise TransportError `not_started` where `program` is not there or may not be executed; it is not run."""
@@ -73,9 +88,9 @@ class Programs:
             why = f"{program.argv[0]}: there is no such program that user {os.geteuid()} may execute"
             raise TransportError("not_started", why, sent=False)
 
-    def _tell(self, job: Job, level: Level, lines: list[str]) -> None:
+    def _tell(self, job: str, level: Level, lines: list[str], **of: str) -> None:
         for line in lines:
-            self._sink.tell(Event(name="program_output", level=level, job=job.name, fields={"line": line}))
+            self._sink.tell(Event(name="program_output", level=level, job=job, fields={"line": line, **of}))
 
 
 class _Process(asyncio.SubprocessProtocol):

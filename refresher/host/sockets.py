@@ -6,6 +6,7 @@ Rules of this module:
 - A path may be longer than an address holds (107 bytes): the directory is named by a descriptor.
 """
 
+import asyncio
 import errno
 import os
 import socket
@@ -29,6 +30,14 @@ class Caller:
 
     pid: int
     uid: int
+
+
+class Refusal(asyncio.Protocol):
+    """Hangs up: there are connections enough."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close it."""
+        transport.close()
 
 
 def bound(path: Path, mode: int) -> socket.socket:

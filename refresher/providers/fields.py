@@ -87,6 +87,17 @@ def refresh_in(holder: Members, life: int | None) -> int | None:
     return hint if 0 < hint < min(life or LONGEST_LIFE, LONGEST_LIFE) else None
 
 
+def refresh_life(holder: Members) -> int | None:
+    """Return the seconds that the refresh token lives (Keycloak, LinkedIn, GitHub, ...); 0 is Keycloak's for ever."""
+    for name in ("refresh_expires_in", "refresh_token_expires_in"):
+        try:
+            if seconds := _whole(holder.one(name), "s"):
+                return min(seconds, LONGEST_LIFE)
+        except UnusableReplyError:
+            continue  # never lose a token for it
+    return None
+
+
 def jwt_life(token: Secret, sent_at: datetime) -> int | None:
     """Return the lifetime that the token itself states, where it is a JWT with `exp` (RFC 7519 section 4.1.4).
 

@@ -84,6 +84,7 @@ def _token(members: Members, job: Job, sent_at: datetime) -> Token:
         issued_at=sent_at,
         expires_in=None if life is None else min(life, fields.LONGEST_LIFE),
         refresh_in=fields.refresh_in(holder, life),
+        refresh_expires_in=fields.refresh_life(holder),
         refresh_token=refresh_token,
         scope=scope,
         extras=fields.extras(members, holder, job.keep),

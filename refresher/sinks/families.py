@@ -8,16 +8,21 @@ from datetime import datetime
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 import refresher
+from refresher.core.perishable import Perishable, is_soon
 from refresher.core.view import STATES, JobView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterView:
-    """One Vault: whether it can be reached, and when our token there ends (None: never, or none is held)."""
+    """One Vault: whether it can be reached, and when our token there ends (None: never, or none is held).
+
+    `login`: what we log in with, where that is known.
+    """
 
     name: str
     reachable: bool
     token_expires_at: datetime | None
+    login: Perishable | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +109,32 @@ def of_jobs(jobs: list[JobView]) -> Iterator[Metric]:
         for state in STATES:
             states.add_metric((job.name, state), float(job.state == state))
     yield states
+
+
+def of_secrets(reading: Reading, jobs: list[JobView]) -> Iterator[Metric]:
+    """Yield when what stands behind the jobs, and our logins, come to an end."""
+    logins = [(one.name, one.login) for one in reading.clusters if one.login is not None]
+    behind = [(job.name, secret) for job in jobs for secret in job.secrets]
+    for name, label, what, found in (
+        ("secret", "name", "what stands behind a job (client secret, refresh token, certificate)", behind),
+        ("vault_login", "cluster", "what refresher logs in to Vault with", logins),
+    ):
+        expiry = GaugeMetricFamily(
+            f"refresher_{name}_expiry_timestamp_seconds",
+            f"When {what} ends; absent where that is not known.",
+            labels=(label, "secret"),
+        )
+        soon = GaugeMetricFamily(
+            f"refresher_{name}_expiring",
+            f"1 where {what} is so near to its end that it was told of, or is gone; else 0.",
+            labels=(label, "secret"),
+        )
+        for owner, one in found:
+            if (ends := _epoch(one.ends_at)) is not None:
+                expiry.add_metric((owner, one.what), ends)
+            soon.add_metric((owner, one.what), float(is_soon(one, reading.now)))
+        yield expiry
+        yield soon
 
 
 def of_daemon(reading: Reading, jobs: int) -> Iterator[Metric]:

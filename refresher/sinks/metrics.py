@@ -131,6 +131,7 @@ class Metrics:
         return [
             *families.counts(jobs, rotations, attempts, events),
             *families.of_jobs(jobs),
+            *families.of_secrets(reading, jobs),
             *families.of_daemon(reading, len(jobs)),
         ]
 

@@ -8,12 +8,13 @@ Rules of this module:
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from refresher.core.events import Event
+from refresher.core.perishable import Perishable
 from refresher.core.settings import Cluster
 from refresher.core.view import JobView, oldest_due
 from refresher.host import log
@@ -52,6 +53,7 @@ class Sources:
     clusters: Callable[[], Mapping[str, Cluster]]
     lives: Callable[[], Mapping[str, timedelta | None]]
     dropped: Callable[[], Mapping[str, int]]
+    logins: Mapping[str, Perishable] = field(default_factory=dict)
 
 
 class Front:
@@ -205,7 +207,7 @@ class Front:
             return await asyncio.to_thread(made), CONTENT_TYPE
 
     def _clusters(self) -> list[ClusterView]:
-        return self._overview.clusters(self._sources.lives())
+        return self._overview.clusters(self._sources.lives(), self._sources.logins)
 
     def _revision(self) -> str:
         return f"{self.changes.boot}-{self.changes.revision}"

@@ -11,6 +11,7 @@ from typing import Final
 from refresher.charge import Charge
 from refresher.core import policy
 from refresher.core.job import Job
+from refresher.core.perishable import Perishable
 from refresher.core.timeline import Attempt, Span, Timeline, timeline
 from refresher.core.view import JobView
 from refresher.heartbeat import Heartbeat
@@ -49,9 +50,12 @@ class Overview:
         charge = self.roster.charges.get(name)
         return None if charge is None else charge.job
 
-    def clusters(self, left: Mapping[str, timedelta | None]) -> list[ClusterView]:
-        """Return how each cluster that a job writes to stands; `left` is the life that our token has there."""
-        return clusters_of(self.roster, self.clock.now(), left)
+    def clusters(self, left: Mapping[str, timedelta | None], logins: Mapping[str, Perishable]) -> list[ClusterView]:
+        """Return how each cluster that a job writes to stands; `left` is the life that our token has there.
+
+        `logins`: what we log in with.
+        """
+        return clusters_of(self.roster, self.clock.now(), left, logins)
 
     def unready(self, views: Iterable[JobView], clusters: Iterable[ClusterView]) -> list[str]:
         """Return why readers are not served, or may not be for long; nothing: they are."""
@@ -64,8 +68,13 @@ class Overview:
         return why
 
 
-def clusters_of(roster: Roster, now: datetime, left: Mapping[str, timedelta | None]) -> list[ClusterView]:
-    """Return how each cluster that a job writes to stands; `left` is the life that our token has there."""
+def clusters_of(
+    roster: Roster, now: datetime, left: Mapping[str, timedelta | None], logins: Mapping[str, Perishable]
+) -> list[ClusterView]:
+    """Return how each cluster that a job writes to stands; `left` is the life that our token has there.
+
+    `logins`: what we log in with, where that is known.
+    """
     reachable: dict[str, bool] = {}
     for charge in roster.charges.values():
         there, behind = not roster.is_away(charge), charge.behind
@@ -78,6 +87,7 @@ def clusters_of(roster: Roster, now: datetime, left: Mapping[str, timedelta | No
             name=name or "default",
             reachable=there,
             token_expires_at=None if (life := left.get(name)) is None else now + life,
+            login=logins.get(name),
         )
         for name, there in sorted(reachable.items())
     ]
@@ -111,6 +121,7 @@ def view_of(charge: Charge, now: datetime, holder: str) -> JobView:
         places=tuple((str(place), version) for place, version in charge.places),
         beside=charge.theirs,
         behind={str(place): one.error for place, one in charge.behind.items()},
+        secrets=charge.perishables,
     )
 
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 import refresher
 from refresher.core import fields
 from refresher.core.job import Job
+from refresher.core.perishable import is_soon
 from refresher.core.settings import Cluster
 from refresher.core.spans import span
 from refresher.core.timeline import Timeline
@@ -73,7 +74,7 @@ class Pages:
             lstrip_blocks=True,
         )
         environment.globals |= {"instance": instance, "version": refresher.__version__}
-        environment.filters |= {"clock": _clock, "moment": _moment, "span": span, "anchor": anchor}
+        environment.filters |= {"clock": _clock, "moment": _moment, "span": span, "anchor": anchor, "is_soon": is_soon}
         self._parts = environment.get_template("parts.html")
         self._index = environment.get_template("index.html")
         self._job = environment.get_template("job.html")
@@ -207,7 +208,7 @@ def _row(view: JobView, line: Timeline, now: datetime, why: str) -> Row:
         state=state,
         left=words.left(view, now),
         next=words.coming(view, now),
-        why=words.why(view, why),
+        why=words.why(view, why) or words.ending(view, now),
         expires=None if view.expires_at is None else int(view.expires_at.timestamp()),
         due=None if view.renew_at is None else int(view.renew_at.timestamp()),
     )

@@ -17,6 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from refresher.core.outcome import tell_broken
+from refresher.host.sockets import Refusal
 from refresher.web.front import Front
 
 MOST: Final = 100  # connections
@@ -40,14 +41,6 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Refusal(asyncio.Protocol):
-    """Hangs up: there are connections enough."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close it."""
-        transport.close()
 
 
 class Server:

@@ -42,12 +42,12 @@ class Textfile:
         reading = Reading(
             now=now,
             jobs=views,
-            clusters=clusters_of(roster, now, {name: store.life_left for name, store in house.stores.items()}),
+            clusters=clusters_of(roster, now, {name: store.life_left for name, store in house.stores.items()}, {}),
             oldest_due_s=oldest_due(views, now),
             swept_s=0.0,
             journal_entries=entries,
             journal_bytes=size,
-            dropped={"log_lines": log.dropped()},
+            dropped={"log_lines": log.dropped(), **house.calls.dropped},
         )
         text = self.metrics.render(reading)
         with paths.locked(self._path.parent) as folder:

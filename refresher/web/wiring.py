@@ -5,8 +5,10 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from refresher.calls import Calls
 from refresher.charge import Identity
 from refresher.core.events import Event
+from refresher.core.perishable import Perishable
 from refresher.core.settings import Settings
 from refresher.heartbeat import Heartbeat
 from refresher.host import paths
@@ -44,6 +46,7 @@ class House(Protocol):
     identity: Identity
     sink: Fanout
     timing: Timing
+    calls: Calls
 
     @property
     def clock(self) -> Clock:
@@ -67,8 +70,10 @@ def meters(settings: Settings) -> tuple[Sink, ...]:
     return (Metrics(),)
 
 
-def rounds(house: House, roster: Roster, watch: Watch, heart: Heartbeat) -> tuple[Round, ...]:
-    """Return the round that serves the page; none where there is none."""
+def rounds(
+    house: House, roster: Roster, watch: Watch, heart: Heartbeat, logins: Mapping[str, Perishable]
+) -> tuple[Round, ...]:
+    """Return the round that serves the page; none where there is none. `logins`: what we log in to Vault with."""
     if not house.settings.web_listen:
         return ()
     from refresher.sinks.metrics import Metrics  # noqa: PLC0415  # only where it is wanted
@@ -85,7 +90,8 @@ def rounds(house: House, roster: Roster, watch: Watch, heart: Heartbeat) -> tupl
         instance=house.settings.instance,
         clusters=lambda: house.settings.clusters,
         lives=lambda: {name: store.life_left for name, store in house.stores.items()},
-        dropped=lambda: {"attempts": house.ledger.dropped, "events": house.sink.dropped},
+        dropped=lambda: {"attempts": house.ledger.dropped, "events": house.sink.dropped, **house.calls.dropped},
+        logins=logins,
     )
     overview = Overview(roster=roster, heart=heart, clock=house.clock, holder=house.identity.holder, file=file)
     front = Front(overview=overview, watch=watch, metrics=metrics, sources=sources, clock=house.clock, sink=house.sink)

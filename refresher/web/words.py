@@ -6,6 +6,7 @@ from typing import Final
 
 from refresher.core.facts import TroubleKind
 from refresher.core.model import Rejected
+from refresher.core.perishable import is_soon
 from refresher.core.shadow import Theirs
 from refresher.core.spans import span
 from refresher.core.view import JobView
@@ -27,8 +28,8 @@ _ADVICE: Final[Mapping[TroubleKind, str]] = {
     "internal": "This is a defect of refresher: the log has its place. It is tried again by itself.",
 }
 _UNMANAGED: Final = (
-    "A secret that refresher did not write stands at the path, or it was handed back. Choose another path, or set adopt "
-    "= true once, and reload; what was handed back is taken again by refresher resume."
+    "A secret that refresher did not write stands at the path, or it was handed back. Choose another path, or set adopt"
+    " = true once, and reload; what was handed back is taken again by refresher resume."
 )
 _DEAD: Final = "Readers find nothing alive. The log tells what happened; refresher check --live tries the way."
 
@@ -88,3 +89,9 @@ def why(view: JobView, said: str) -> str:
     if view.kind == "internal":
         return "internal: a defect of refresher"
     return explain(view.provider, Rejected(kind="transient", error=view.error, status=view.status))
+
+
+def ending(view: JobView, now: datetime) -> str:
+    """Return which of what stands behind the job somebody is told of that it comes to an end; `""`: none."""
+    soon = [one for one in view.secrets if one.ends_at is not None and is_soon(one, now)]
+    return "; ".join(f"{one.what.replace('_', ' ')} ends {one.ends_at:%Y-%m-%d}" for one in soon)

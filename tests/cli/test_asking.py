@@ -109,6 +109,7 @@ def test_rotate_of_a_provider_shows_what_it_comes_to_first(daemon, capsys, monke
     assert "1 of 2 jobs are left as they were" in capsys.readouterr().err
 
 
+@pytest.mark.leak("L12")
 def test_put_takes_the_token_from_standard_input_alone(daemon, capsys, monkeypatch):
     heard, _ = daemon
     monkeypatch.setattr(sys, "stdin", io.StringIO("by-hand\n"))

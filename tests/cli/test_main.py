@@ -108,6 +108,7 @@ def test_ctrl_c_before_the_verb_has_begun(cli, monkeypatch):
     assert cli(VERB) == (130, "", "")
 
 
+@pytest.mark.leak("L8")
 def test_an_unexpected_exception_shows_its_type_and_nothing_of_its_values(cli, verb, canaries, monkeypatch):
     secret = canaries.plant("secret")
 

@@ -17,6 +17,7 @@ VERBS = {
     "once": ["once"],
     "plan": ["plan"],
     "status": ["status"],
+    "watch": ["watch"],
     "check --live": ["check", "--live"],
     "authorize": ["authorize", "crm", "--import", "env:X"],
     "policy --apply": ["policy", "--apply"],
@@ -60,6 +61,7 @@ def jobs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("words", VERBS.values(), ids=VERBS)
+@pytest.mark.leak("L13", "L14", "L28")
 def test_the_process_is_hardened_before_the_wire_is_there(jobs: Path, words: list[str]) -> None:
     command = [sys.executable, "-c", SPY, *words]
     environ = os.environ | {"REFRESHER_CONFIG": str(jobs)}

@@ -1,7 +1,6 @@
 """What people see of a job of several destinations, of which one is behind."""
 
 import pytest
-from rich.console import Console
 
 from refresher.cli import _words, status
 from refresher.core.errors import StoreRefusedError
@@ -26,10 +25,10 @@ def test_a_line_says_where_it_is_and_where_it_is_not(ended):
     )
 
 
-def test_a_table_has_a_row_for_each(ended, capsys):
+def test_a_table_has_a_row_for_each(ended, monkeypatch):
     stage, _ = ended
-    Console(width=200).print(status._table([row_of(stage.charge, stage.clock.now(), "holder-1")]))
-    first, second = capsys.readouterr().out.splitlines()[1:3]
+    monkeypatch.setenv("COLUMNS", "200")
+    _, first, second = status._table([row_of(stage.charge, stage.clock.now(), "holder-1")])
     assert first.split()[:3] == ["crm", "oauth2", "retrying"]
     assert first.split()[-2:] == ["secret/tokens/crm", "1"]
     assert second.split() == ["secret/tokens/crm-spare", "denied"]

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import PlainValidator
 from pydantic.fields import FieldInfo
 
-from refresher.config import models
+from refresher.config import include_tables, models
 from refresher.config.job_keys import JobTable
 from refresher.config.keys import Kind, Table
 
@@ -49,15 +49,16 @@ rest, and `refresher providers NAME` shows a job to paste.
 
 
 def page() -> str:
-    parts = [HEAD, TOP, _rows(models.File)]
+    parts = [HEAD, TOP, _rows(models.File), *_section("###", "`include`", include_tables.IncludeTable)]
     for name, field in models.File.model_fields.items():
-        if (model := table_in(field.annotation)) is not None and name not in {"clusters", "defaults"}:
+        if (model := table_in(field.annotation)) is not None and name not in {"clusters", "defaults", "include"}:
             parts += _jobs() if model is JobTable else _section("##", _title(name), model)
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
 def _title(name: str) -> str:
-    return "`[vault]` and `[clusters.NAME]`" if name == "vault" else f"`[{name}]`"
+    titles = {"vault": "`[vault]` and `[clusters.NAME]`", "hooks": "`[hooks.NAME]`"}
+    return titles.get(name, f"`[{name}]`")
 
 
 def _jobs() -> Iterator[str]:
@@ -100,7 +101,7 @@ def stated_default(field: FieldInfo) -> Any:
     """Return what counts where the key is left out, None where that is nothing."""
     extra = field.json_schema_extra
     stated = extra.get("default") if isinstance(extra, dict) else None
-    return stated if stated is not None else field.default or None
+    return stated if stated is not None or field.is_required() else field.default or None
 
 
 def takes(name: str, field: FieldInfo) -> str:
@@ -112,7 +113,8 @@ def takes(name: str, field: FieldInfo) -> str:
 
 def _kinds(annotation: Any) -> Iterator[str]:
     if get_origin(annotation) is list:
-        yield "list of [tables](#{name})" if table_in(annotation) else "list of texts"
+        kinds = [kind for inner in get_args(annotation) for kind in _meant(getattr(inner, "__metadata__", ()))]
+        yield from kinds or ["list of [tables](#{name})" if table_in(annotation) else "list of texts"]
     elif isinstance(annotation, type) and issubclass(annotation, Table):
         yield "[table](#{name})"
     else:

@@ -90,6 +90,7 @@ def test_allowed(value):
     ],
 )
 @pytest.mark.answer("V39")
+@pytest.mark.leak("L1", "L26")
 def test_refused(value, why):
     with pytest.raises(BadValueError, match=why) as caught:
         url(value)

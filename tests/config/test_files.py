@@ -33,6 +33,7 @@ def test_a_named_pipe_does_not_hold_us(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o622, 0o777])
+@pytest.mark.leak("L27")
 def test_writable_by_others(tmp_path, mode):
     file = write(tmp_path, FINE)
     file.chmod(mode)
@@ -157,6 +158,7 @@ def test_a_broken_included_file_hides_no_other_mistake(mistakes):
     assert [line.split(": ")[0] for line in told] == ["jobs.d/a.toml", "jobs.toml", "jobs.d/b.toml"]
 
 
+@pytest.mark.leak("L27")
 def test_included_files_must_not_be_writable_by_others_either(load, mistakes, tmp_path):
     load(FINE, a=job("a", path='"tokens/a"'))
     (tmp_path / "jobs.d" / "a.toml").chmod(0o666)

@@ -51,6 +51,7 @@ def test_the_list_is_whole():
 
 @pytest.mark.parametrize("spot", SPOTS)
 @pytest.mark.parametrize("injection", INJECTIONS, ids=lambda text: json.dumps(text[:20]))
+@pytest.mark.leak("L25")
 def test_refused(mistakes, spot, injection):
     (line,) = mistakes(SPOTS[spot].replace("%s", json.dumps(injection)))
     assert line.isprintable()
@@ -62,11 +63,13 @@ def test_a_plain_word_is_taken(load, spot):
 
 
 @pytest.mark.parametrize("injection", INJECTIONS, ids=lambda text: json.dumps(text[:20]))
+@pytest.mark.leak("L25")
 def test_refused_in_a_reference(mistakes, injection):
     (line,) = mistakes(VAULT + job(client_secret=json.dumps(f"vault:secret/{injection}#field")))
     assert "client_secret" in line
 
 
+@pytest.mark.leak("L22", "L25")
 def test_an_unknown_key_forges_no_line(mistakes):
     (line,) = mistakes(VAULT + job() + '"x\\njobs.toml: all is well" = 1\n')
     assert line == 'jobs.toml: [jobs.crm] "x\\njobs.toml: all is well": unknown key'

@@ -35,6 +35,7 @@ def show(folder, text: str) -> str:
         '{ key = "env:K", claims = { a = %s }, algorithm = %s }',
     ],
 )
+@pytest.mark.leak("L10")
 def test_in_any_key_of_a_job(tmp_path, canaries, key, shape):
     secret = canaries.plant("secret", odd="!$ %")
     canaries.check(show(tmp_path, VAULT + job(**{key: shape.replace("%s", f'"{secret}"')})))
@@ -57,6 +58,7 @@ def test_in_any_key_of_a_job(tmp_path, canaries, key, shape):
     ],
 )
 @pytest.mark.parametrize("key", ["client_secret", "password", "refresh_token", "client_assertion", "subject_token"])
+@pytest.mark.leak("L10")
 def test_in_what_looks_like_a_reference(tmp_path, canaries, key, form):
     secret = canaries.plant("secret", odd="-!")
     canaries.check(show(tmp_path, VAULT + job(**{key: '"' + form.replace("%s", secret) + '"'})))
@@ -65,6 +67,7 @@ def test_in_what_looks_like_a_reference(tmp_path, canaries, key, form):
 @pytest.mark.parametrize(
     "text", ['auth = { method = "token", token = "%s" }', 'auth = "%s"', 'auth = { method = "%s" }']
 )
+@pytest.mark.leak("L10")
 def test_in_vault_s_table(tmp_path, canaries, text):
     secret = canaries.plant("secret")
     canaries.check(
@@ -73,6 +76,7 @@ def test_in_vault_s_table(tmp_path, canaries, text):
 
 
 @pytest.mark.parametrize("text", ["a = %s", 'a = "%s', "%s", "a = 1\n%s %s", "[%s", 'a = "\\q%s"', "a = {%s}"])
+@pytest.mark.leak("L10")
 def test_in_a_syntax_error(tmp_path, canaries, text):
     secret = canaries.plant("secret")
     shown = show(tmp_path, text.replace("%s", secret))

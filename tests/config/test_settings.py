@@ -43,7 +43,22 @@ def test_a_total_below_the_usual_share_of_a_host_lowers_it(load):
         ("drift_chek = 15", 'drift_chek: unknown table or key; did you mean "drift_check"?'),
         ("include = 3", "include: must be a list"),
         ("include = [3]", "include[0]: must be a text in quotes"),
-        ('include = [{ files = "x" }]', "include[0]: an allow-list isn't supported by this version"),
+        ('include = [{ files = "x" }]', "include: there is no file x"),
+        ("include = [{ allow = {} }]", "include[0].files: is required"),
+        (
+            'include = [{ files = "x*", allow = { host = [] } }]',
+            'include[0].allow.host: unknown key; did you mean "hosts"',
+        ),
+        ('include = [{ files = "x*", allow = [] }]', "include[0].allow: must be a table"),
+        (
+            'include = [{ files = "x*", allow = { secrets = ["hunter2"] } }]',
+            "include[0].allow.secrets[0]: must be a patt",
+        ),
+        (
+            'include = [{ files = "x*", allow = { hosts = ["https://a"] } }]',
+            "include[0].allow.hosts[0]: must be a host",
+        ),
+        ('include = [{ files = "x*", allow = { paths = "a/*" } }]', "include[0].allow.paths: must be a list"),
         ("[limits]\nper_host = 0", "[limits] per_host: must be at least 1"),
         ("[limits]\ntotal = 1001", "[limits] total: must be at most 1000"),
         ("[limits]\ntotal = 1.5", "[limits] total: must be a whole number"),
@@ -60,7 +75,7 @@ def test_a_total_below_the_usual_share_of_a_host_lowers_it(load):
         ('[web]\nlistn = ""', '[web] listn: unknown key; did you mean "listen"?'),
         ("[web]\ntls = true", "[web] tls: isn't supported by this version"),
         ('[scheduler]\nkind = "postgres"', "[scheduler] kind: isn't supported by this version"),
-        ("[hooks]\nafter = []", "[hooks] after: isn't supported by this version"),
+        ("[hooks]\nafter = []", "[hooks.after]: must be a table"),
         ("[job.crm]", '[job]: unknown table or key; did you mean "jobs"?'),
         ("[engine]", "[engine]: unknown table or key"),
     ],
@@ -108,6 +123,7 @@ def test_there_is_a_page_where_nobody_says_otherwise(load):
         ("/" + "r" * 107, "at most 107 bytes"),
     ],
 )
+@pytest.mark.leak("L30")
 def test_where_it_may_not_be(mistakes, listen, why):
     (mistake,) = mistakes(f'[web]\nlisten = "{listen}"\n' + VAULT + job())
     assert "[web] listen: " in mistake

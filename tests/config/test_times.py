@@ -10,6 +10,7 @@ from tests.config.conftest import VAULT, job
 
 REFRESH = {"grant": '"refresh_token"', "refresh_token": '"env:R"'}
 DAY = timedelta(days=1)
+EXEC = ("token_url", "grant", "client_id", "client_secret")
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,35 @@ def test_an_age_beyond_the_lifetime_is_odd(load):
     (warning,) = load(VAULT + job(max_age='"1h"', lifetime='"1h"')).warnings
     assert "max_age: changes nothing: the token lives no longer than 1h anyway" in warning
     assert load(VAULT + job(max_age='"59m"', lifetime='"1h"')).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"reader_lag": '"5m"', "lifetime": '"1h"'}, None),
+        ({"reader_lag": '"5m"'}, None),
+        ({"reader_lag": '"5m"', "renew_before": '"10%"'}, None),
+        ({"reader_lag": '"10m"', "renew_before": '"10m"'}, None),
+        (
+            {"reader_lag": '"1h"', "lifetime": '"1h"'},
+            "the 10m of life that they are promised: {}; have them read more often",
+        ),
+        ({"reader_lag": '"1h"', "lifetime": '"8h"'}, "the 24m of life that they are promised: {}; raise renew_before"),
+        (
+            {"reader_lag": '"5m"', "renew_before": '"4m"'},
+            "the 4m of life that they are promised: {}; raise renew_before",
+        ),
+    ],
+)
+def test_readers_that_read_too_seldom_for_what_they_are_promised_are_told_of(load, keys, told):
+    settings = load(VAULT + job(**keys))
+    assert settings.jobs["crm"].reader_lag is not None
+    gap = "between two readings readers may hold a dead token"
+    line = "" if told is None else f"[jobs.crm] reader_lag: is longer than {told.format(gap)}"
+    assert [warning.partition(": ")[2] for warning in settings.warnings] == ([line] if line else [])
+
+
+def test_readers_of_all_jobs_may_be_alike_and_a_programs_too(load):
+    program = job("program", path='"b"', provider='"exec"', command='["/bin/x"]', **dict.fromkeys(EXEC))
+    jobs = load(VAULT + '[defaults]\nreader_lag = "5m"\n' + job() + program).jobs
+    assert {one.reader_lag for one in jobs.values()} == {timedelta(minutes=5)}

@@ -208,3 +208,14 @@ async def test_a_bell_that_a_clock_left_behind_is_not_waited_for(monkeypatch: py
         assert clock.monotonic() - began < LATE_S, "and the next one rings by itself"
     finally:
         bell.close()
+
+
+@pytest.mark.leak("L20")
+async def test_apscheduler_is_given_nothing_but_the_time():
+    """It logs and a store would pickle what a job is called with: a name at most, and here not even that."""
+    async with case_of("apscheduler") as case:
+        for name in ("a", "b"):
+            case.bell.schedule(name, NEVER)
+        (job,) = case.bell._scheduler.get_jobs()
+        assert (job.id, job.args, dict(job.kwargs)) == ("bell", (), {})
+        assert [type(store).__name__ for store in case.bell._scheduler._jobstores.values()] == ["MemoryJobStore"]

@@ -107,6 +107,7 @@ async def test_a_daemon_speaks_for_its_own_jobs_toml_alone(tmp_path):
             assert house.sink.named("asked") == []
 
 
+@pytest.mark.leak("L30")
 async def test_control_is_for_root_and_ourselves_whatever_the_mode_of_the_socket(tmp_path, monkeypatch):
     """What the kernel says of the caller is replaced here; tests/systemd has another user call."""
     house = House(job("crm"))
@@ -173,3 +174,25 @@ async def test_a_defect_is_told_of_and_harms_nobody(tmp_path, monkeypatch):
                     await said(lambda verb=verb: client.ask(kept, verb, {"jobs": ["crm"]}))
             assert len(await said(lambda: client.jobs(kept))) == 1
         assert [event.fields["error"] for event in house.sink.named("failing")] == ["internal"] * 2
+
+
+async def test_a_second_daemon_in_the_same_place_says_so_and_waits_for_it(tmp_path):
+    first, second = House(job("crm")), House(*many(2))
+    async with first.serving(), second.serving():
+        await second.advance(MINUTE)
+        kept = settings(tmp_path, first)
+        async with asyncio.TaskGroup() as group:
+            async with open_to_callers(first, kept):
+                late = group.create_task(beside(second, kept))
+                await second.advance(3 * MINUTE)
+                (told,) = second.sink.named("started")
+                assert "in use" in told.fields["warning"]
+                assert len(await said(lambda: client.jobs(kept))) == 1, "who is there keeps it"
+            await second.advance(MINUTE)
+            assert len(await said(lambda: client.jobs(kept))) == 2
+            late.cancel()
+
+
+async def beside(house: House, kept: Settings) -> None:
+    server = Server(desk_of(house), house.roster, config=kept.file, clock=house.clock, sink=house.sink)
+    await _serve(server, socket_of(kept.state_dir, "view", kept.instance), "view", house.clock, house.sink)

@@ -31,6 +31,7 @@ def listener(path: Path) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o660])
+@pytest.mark.leak("L27", "L30")
 def test_it_has_its_mode_whatever_the_umask_and_is_gone_at_the_end(tmp_path, mode):
     path = tmp_path / "control-default.sock"
     with sockets.listening(path, mode):

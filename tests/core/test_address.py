@@ -2,7 +2,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from refresher.core.address import is_forbidden
+from refresher.core.address import host_of, is_forbidden, is_taken
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from refresher.core.address import is_forbidden
         "2002:a9fe:a9fe::1",
     ],
 )
+@pytest.mark.leak("L26")
 def test_where_no_request_may_go(address):
     assert is_forbidden(ip_address(address))
 
@@ -44,3 +45,37 @@ def test_where_no_request_may_go(address):
 )
 def test_where_requests_may_go(address):
     assert not is_forbidden(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "taken"),
+    [
+        ("a/b/c", "a/*", True),
+        ("a/b", "a/b", True),
+        ("a/b", "a", False),
+        ("xa/b", "a/*", False),
+        ("a.b", "a?b", False),
+        ("a.b", "[a].b", False),
+        ("a:b", "*", False),
+        ("a:b", "*:*", True),
+        ("a\nb", "a*", True),
+        ("", "*", True),
+    ],
+)
+def test_a_pattern_is_the_whole_text_and_a_star_stops_at_a_colon(text, pattern, taken):
+    assert is_taken(text, [pattern]) is taken
+    assert is_taken(text, []) is False
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://ID.example.com/x", "id.example.com"),
+        ("https://id.example.com:443/x", "id.example.com"),
+        ("https://id.example.com:80/x", "id.example.com:80"),
+        ("http://localhost:80", "localhost"),
+        ("https://[::1]:8200/x", "[::1]:8200"),
+    ],
+)
+def test_the_host_of_a_url(url, host):
+    assert host_of(url) == host

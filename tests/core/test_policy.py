@@ -177,3 +177,13 @@ def test_no_source_makes_a_hot_loop(age, every, hint):
         a_token_held(), job=job, now=fetched, fetched_at=fetched, hint=NOW + timedelta(seconds=hint), kept_at=NOW
     )
     assert policy.renew_at(facts) >= fetched + due.FLOOR
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_hook_that_wants_no_rotation_puts_it_off_and_no_wait_is_made_shorter_by_it(forced):
+    held, until = a_token_held(), NOW + timedelta(minutes=59)
+    vetoed = facts_of(held, now=NOW + timedelta(minutes=58), vetoed_until=until, forced=forced)
+    assert policy.decide(vetoed) == policy.Wait(until=until, reason="vetoed")
+    assert isinstance(policy.decide(replace(vetoed, now=until)), policy.Rotate)
+    early = facts_of(held, vetoed_until=NOW + timedelta(minutes=1))
+    assert policy.decide(early) == policy.decide(facts_of(held))

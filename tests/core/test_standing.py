@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refresher.core.job import Margin
+from refresher.core import forecast
+from refresher.core.job import Margin, Times
 from refresher.core.model import Location
-from refresher.standing import plan_of, status_of
+from refresher.scheduler.cron import CronCalendar
+from refresher.standing import plan_of, plan_rows, status_of
 from tests.core.builders import NOW, PLACE
 from tests.fakes.http import answer, lost
 from tests.rotation.house import HOUR, SECOND, House, job
@@ -32,10 +34,17 @@ def status(stage: Stage) -> dict[str, object]:
     return shaped("status", status_of(stage.charge, stage.clock.now(), IDENTITY.holder))
 
 
-def plan(stage: Stage, horizon: timedelta = DAY):
-    made = plan_of(stage.charge, stage.clock.now(), IDENTITY.holder, horizon)
-    shaped("plan", made.as_json())
+def plan(stage: Stage):
+    now = stage.clock.now()
+    made = plan_of(stage.charge, now, IDENTITY.holder)
+    (row,) = plan_rows([made], now, DAY)
+    shaped("plan", row)
     return made
+
+
+def rotations(stage: Stage) -> int:
+    made = plan(stage)
+    return forecast.rotations(made.at, made.every, stage.clock.now() + DAY)
 
 
 async def test_a_fresh_job():
@@ -54,6 +63,7 @@ async def test_a_fresh_job():
         "promised_s": 600,
         "failures": 0,
         "destinations": [{"path": "secret/tokens/crm", "version": 1, "error": None}],
+        "secrets": [],
         "shadow": None,
     }
 
@@ -91,7 +101,7 @@ async def test_a_job_that_nobody_could_look_at(fault):
         [{"path": "secret/tokens/crm", "version": None, "error": None}],
     )
     made = plan(stage)
-    assert (made.at, made.reason, made.rotations) == (None, {"denied": "denied", "away": "transport"}[fault], 0)
+    assert (made.at, made.reason, rotations(stage)) == (None, {"denied": "denied", "away": "transport"}[fault], 0)
 
 
 async def test_halted_jobs():
@@ -107,11 +117,11 @@ async def test_halted_jobs():
 async def test_a_due_job_and_one_that_lacks_a_token():
     stage = Stage(token())
     await stage.look()
-    assert (status(stage)["state"], plan(stage).at, plan(stage).rotations) == ("due", NOW, 1)
+    assert (status(stage)["state"], plan(stage).at, rotations(stage)) == ("due", NOW, 1)
     await stage.rotate()
     await stage.clock.advance(timedelta(minutes=55))
     assert (status(stage)["state"], plan(stage).reason) == ("due", "due")
-    assert plan(stage).outage_budget == timedelta(minutes=5)
+    assert plan(stage).outage_budget == timedelta(minutes=4, seconds=50), "the last try may fall 10 s before the end"
 
 
 async def test_the_shortest_of_several_destinations_counts():
@@ -128,7 +138,7 @@ async def test_a_token_without_expiry_is_never_due():
     await stage.rotate()
     row, made = status(stage), plan(stage)
     assert (row["state"], row["renew_at"], row["life_left_s"], row["promised_s"]) == ("fresh", None, None, None)
-    assert (made.at, made.reason, made.lifetime, made.rotations, made.outage_budget) == (
+    assert (made.at, made.reason, made.lifetime, rotations(stage), made.outage_budget) == (
         None,
         "no_expiry",
         None,
@@ -166,18 +176,18 @@ def test_a_forecast_equals_the_deed(lifetime, margin, elapsed):
             other.clock = house.clock
             other.rotation = other.rotation_of(None)
             await other.look()
-            made = plan(other, horizon=timedelta(seconds=lifetime * 2))
+            made = plan(other)
             due = made.at
             await house.clock.advance(due - house.clock.now() - timedelta(microseconds=10))
             assert house.asked("crm") == 1
             await house.clock.advance(timedelta(microseconds=20))
             assert house.asked("crm") == 2
-            assert status(other)["renew_at"] == made.as_json()["at"]
+            assert status(other)["renew_at"] == plan_rows([made], due, DAY)[0]["at"]
             return made
 
     made = asyncio.run(story())
-    assert 2 <= made.rotations <= 5
-    assert timedelta() < made.outage_budget <= timedelta(seconds=lifetime / 2)
+    assert 2 <= forecast.rotations(made.at, made.every, made.at + timedelta(seconds=lifetime * 2)) <= 5
+    assert timedelta() <= made.outage_budget <= timedelta(seconds=lifetime / 2)
 
 
 async def test_the_forecast_of_a_day_counts_what_a_day_brings():
@@ -185,7 +195,24 @@ async def test_the_forecast_of_a_day_counts_what_a_day_brings():
     async with house.serving(sweeps=False):
         await house.clock.advance(SECOND)
         now, charges = house.clock.now(), house.roster.charges
-        planned = {name: plan_of(one, now, IDENTITY.holder, DAY).rotations for name, one in charges.items()}
+        plans = {name: plan_of(one, now, IDENTITY.holder) for name, one in charges.items()}
+        planned = {name: forecast.rotations(one.at, one.every, now + DAY) for name, one in plans.items()}
         await house.clock.advance(DAY)
         made = {name: house.asked(name) - 1 for name in house.jobs}
     assert all(abs(planned[name] - made[name]) <= 1 for name in made), (planned, made)
+
+
+async def test_a_calendar_is_planned_by():
+    stage = Stage(token(lifetime=30 * 86_400), job=replaceable(times=Times(schedule="0 */6 * * *")))
+    stage.rotation = stage.rotation_of(stage.http)
+    await stage.rotate()
+    now = stage.clock.now()
+    made = plan_of(stage.charge, now, IDENTITY.holder, CronCalendar())
+    assert made.every == timedelta(hours=6)
+    never = plan_of(stage.charge, now, IDENTITY.holder, Never())
+    assert never.every > 20 * DAY
+
+
+class Never:
+    def after(self, _schedule, _timezone, _moment):
+        return None

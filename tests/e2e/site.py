@@ -38,6 +38,7 @@ class Site:
         self.canaries, self.outputs = Canaries(), []
         self.canaries.planted["root token"] = bao.root_token.reveal()
         self.jobs: dict[str, dict[str, Any]] = {}
+        self.top: dict[str, Any] = {}  # keys before the first table
         self.tables: dict[str, dict[str, Any]] = {
             "log": {"level": "debug"},
             "state": {"dir": str(folder / "state")},
@@ -106,7 +107,9 @@ class Site:
         tables = self.tables | {f'jobs."{name}"': table for name, table in self.jobs.items()}
         draft = self.config.with_suffix(".new")
         draft.touch(mode=0o600)
-        draft.write_text("".join(f"[{name}]\n{lines_of(table)}\n" for name, table in tables.items()))
+        draft.write_text(
+            lines_of(self.top) + "".join(f"[{name}]\n{lines_of(table)}\n" for name, table in tables.items())
+        )
         self.allow(draft)
         draft.rename(self.config)
 

@@ -89,13 +89,14 @@ def test_without_a_certificate_or_with_another_one_there_is_no_token(certified, 
 
 
 @pytest.mark.fault("F45")
-def test_a_server_that_is_not_trusted_gets_nothing(certified, oidc_tls):
+def test_a_server_that_is_not_trusted_gets_nothing(certified, oidc_tls, measured):
     del certified.jobs["api"]["ca_file"]
 
     ended, why = once(certified)
 
     assert (ended["outcome"], ended["error"]) == ("rejected_transient", "transport")
     assert why == "transport: TLS: certificate not trusted"
+    measured(f"a server that is not trusted counted {oidc_tls.stats().total} requests")
     assert oidc_tls.stats().total == 0
 
 
@@ -126,7 +127,7 @@ def renew(site, authority, name):
 
 
 @pytest.mark.fault("F46")
-def test_a_renewed_certificate_is_used_without_a_restart(certified, oidc_tls):
+def test_a_renewed_certificate_is_used_without_a_restart(certified, oidc_tls, measured):
     oidc_tls.add_client(CLIENT, auth="tls", subject="CN=refresher", ttl=6)
     with certified.daemon() as daemon:
         daemon.wait_for("rotated")
@@ -135,6 +136,7 @@ def test_a_renewed_certificate_is_used_without_a_restart(certified, oidc_tls):
         daemon.wait_for("rotated")
         assert daemon.stop() == 0
 
+    measured(f"one process, the certificate renewed between two requests: {oidc_tls.stats().of(CLIENT).outcomes}")
     assert oidc_tls.stats().of(CLIENT).outcomes == {"200": 2}
     assert not daemon.lines(level="error")
 

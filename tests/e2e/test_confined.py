@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import random
 import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.e2e
 COUNTED = str(Path(__file__).with_name("counted.py"))
 FILES = 64
 USUAL = ("started", "rotated", "recovered", "stopped")
+MEMORY = 128 * 2**20  # bytes
 LIFE = 5  # seconds: asked for again after two
 
 
@@ -84,6 +87,46 @@ def test_too_few_descriptors_for_its_limits_are_told_at_the_start(site):
         "100 requests at once may need 232 open files, and 64 are allowed: raise LimitNOFILE= of the service"
         " (ulimit -n), or lower [limits] total"
     )
+
+
+@pytest.fixture
+def group() -> Iterator[tuple[Path, Path]]:
+    """A control group of at most MEMORY bytes, swap included: the file that its processes are put in, and the peak."""
+    name = f"refresher-test-{os.getpid()}"
+    old, new = Path("/sys/fs/cgroup/memory") / name, Path("/sys/fs/cgroup") / name
+    folder, most, peak = (
+        (old, "memory.limit_in_bytes", "memory.max_usage_in_bytes")
+        if old.parent.is_dir()
+        else (new, "memory.max", "memory.peak")
+    )
+    try:
+        folder.mkdir()
+        (folder / most).write_text(str(MEMORY))
+    except OSError as error:
+        pytest.skip(f"no control group for memory here: {error}")
+    yield folder / "cgroup.procs", folder / peak
+    folder.rmdir()
+
+
+@pytest.mark.host
+@pytest.mark.timeout(300)
+@pytest.mark.fault("F59")
+def test_128_mb_are_enough(site, group, measured):
+    """The kernel ends what takes more."""
+    procs, peak = group
+    jobs, rotations = 300, 900
+    crowd = Crowd(lambda _client: 10, hosts=4)
+    within = ("sh", "-c", 'echo $$ >"$0" && exec "$@"', str(procs), sys.executable, "-m", "refresher")
+    with crowd.serving():
+        enrol(site, crowd, [f"job-{number:03}" for number in range(jobs)])
+        with site.daemon(*within) as daemon:
+            crowd.wait(lambda: len(daemon.lines("rotated")) >= rotations, f"{rotations} rotations", within=200)
+            assert str(daemon.process.pid) in procs.read_text().split()
+            most = int(peak.read_text())
+            assert daemon.stop() == 0
+    measured(f"at most {MEMORY >> 20} MB: {jobs} jobs, {rotations} rotations, {most / 2**20:.1f} MB at the peak")
+    assert not daemon.lines(level="error")
+    site.jobs = dict(list(site.jobs.items())[:3])
 
 
 def vm_size(pid: int) -> int:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import cached_property
 from hashlib import sha256
+from http import HTTPStatus
 from time import time
 from typing import Any
 
@@ -59,7 +60,8 @@ class Moved(Line):
 
 
 @pytest.mark.fault("F29", "F38", "F39", "F41", "F47")
-async def test_every_recorded_reply_ends_as_recorded(site, monkeypatch):
+@pytest.mark.leak("L21")
+async def test_every_recorded_reply_ends_as_recorded(site, monkeypatch, measured):
     monkeypatch.setattr(corpus_server, "DRIP_S", 0.5)
     now = int(time())
     lines = [Moved(line.raw, now=now) for line in LINES]
@@ -87,8 +89,26 @@ async def test_every_recorded_reply_ends_as_recorded(site, monkeypatch):
     assert one.requests + other.requests == len(lines), "each was asked once"
     differences = {line.id: wrong for line in lines if (wrong := difference(site, line, ended[line.job_name]))}
     site.jobs.clear()
+    refused = [line for line in lines if line.raw["expect"]["outcome"] != "accept"]
+    pages = [line for line in refused if line.response.status == HTTPStatus.OK and is_page(line)]
+    far = [line for line in lines if line not in refused and ends_far(line, now)]
+    measured(
+        f"{len(lines)} replies, {len(differences)} otherwise than recorded; {len(refused)} refused, which left the old"
+        f" token ({len(pages)} of them HTML with status 200); {len(far)} tokens that end after 2038, as stated"
+    )
     assert differences == {}
     assert process.returncode == 1
+    assert len(pages) >= 1
+    assert len(far) >= 1
+
+
+def is_page(line: Moved) -> bool:
+    return b"<html" in line.body.lower()
+
+
+def ends_far(line: Moved, now: int) -> bool:
+    life = line.expected["token"]["expires_in"]
+    return life is not None and now + life >= 2**31
 
 
 def add(site, line: Moved, url: str) -> None:

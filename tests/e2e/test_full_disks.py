@@ -1,54 +1,24 @@
 """Vault's disk takes no more: for the log that it must write before it may answer, and for its data."""
 
 import json
-import resource
-import subprocess
 import time
-from contextlib import suppress
 from itertools import accumulate
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.site import RECORD, Site
 from tests.e2e.waiting import await_requests
-from tests.servers.cluster import ACTIVE, Node, await_that
+from tests.servers.cluster import ACTIVE, await_that
+from tests.servers.full import Audited, OnSmallDisk
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-SPARSE = 2**30  # bytes that the log begins with: a limit beyond them is one for the log alone, not for the data
-DISK = "40m"  # bolt's two files begin with 16 MB each
 LESS_THAN_AN_ANSWER = 300  # bytes
 HEALED_S = 30
-
-
-class Audited(Node):
-    """A node that logs each request before it serves it, and each answer before it gives it."""
-
-    def _config(self):
-        device = {"description": "all", "options": {"file_path": str(self.audit_log)}}
-        return super()._config() | {"audit": [{"file": {"all": device}}]}
-
-    def allow(self, more: int | None) -> None:
-        """Let the log grow by so many bytes, or without an end."""
-        most = self.audit_log.stat().st_size + more if more is not None else resource.RLIM_INFINITY
-        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
-
-    def lines(self) -> list[bytes]:
-        with self.audit_log.open("rb") as log:
-            log.seek(SPARSE)
-            return log.readlines()
-
-    def unanswered(self) -> list[str]:
-        """Return the path of each request that was served and could not be answered."""
-        said = (self._folder / "openbao.log").read_text().split("failed to audit response: request_path=")[1:]
-        return [one.split()[0] for one in said]
 
 
 @pytest.fixture
 def node(tmp_path):
     node = Audited(tmp_path / "node", multiplier=1)
-    with node.audit_log.open("wb") as log:
-        log.truncate(SPARSE)
     try:
         node.start()
         await_that(lambda: node.health() == ACTIVE, "the node is not active")
@@ -58,42 +28,9 @@ def node(tmp_path):
         node.close()
 
 
-class OnSmallDisk(Node):
-    """A node whose data lie on a disk of its own, which nobody else sees and which ends with the context."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, multiplier=1)
-        (folder / "data").mkdir()
-        mount = f'mount -t tmpfs -o size={DISK} tmpfs "{folder}/data" && echo ready && exec cat'
-        command = ["unshare", "--mount", "sh", "-c", mount]
-        self._disk = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # ends as its input does
-        assert self._disk.stdout.readline() == b"ready\n"
-        self.filler = Path(f"/proc/{self._disk.pid}/root{folder}/data/filler")
-        script = folder / "bao"
-        script.write_text(f'#!/bin/sh\nexec nsenter --mount=/proc/{self._disk.pid}/ns/mnt "{self._binary}" "$@"\n')
-        script.chmod(0o700)
-        self._binary = str(script)
-
-    @property
-    def has_ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def close(self) -> None:
-        super().close()
-        self._disk.communicate()
-
-    def fill(self) -> None:
-        """Write until not one byte more is taken."""
-        with self.filler.open("wb", buffering=0) as filler:
-            for size in (2**20, 4096, 1):
-                with suppress(OSError):
-                    while filler.write(bytes(size)):
-                        pass
-
-
 @pytest.fixture
 def small_node(tmp_path):
-    node = OnSmallDisk(tmp_path / "node")
+    node = OnSmallDisk(tmp_path / "node", multiplier=1)
     try:
         node.start()
         await_that(lambda: node.health() == ACTIVE, "the node is not active")

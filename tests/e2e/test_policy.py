@@ -163,6 +163,7 @@ def without_each_right(hcl: str) -> Iterator[tuple[str, str]]:
             yield f"{right} on {path}", "\n".join((*lines[:number], *kept, *lines[number + 1 :]))
 
 
+@pytest.mark.leak("L31")
 async def test_it_is_enough_and_taking_any_right_away_breaks_something(tmp_path, openbao, url):
     whole = Place(tmp_path / "whole", openbao, next(NAMES), url)
     whole.folder.mkdir()
@@ -233,6 +234,7 @@ def refused(place: Place, deed: tuple[str, str, object], token: str) -> bool:
     return place.bao._ask(method, f"{path.format(mount=place.mount)}", text, Secret(token))[0] == 403
 
 
+@pytest.mark.leak("L31")
 async def test_what_neither_refresher_nor_a_reader_may(place):
     settings = place.settings("plain", "spends")
     place.allow(place.printed(settings))

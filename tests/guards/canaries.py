@@ -28,11 +28,11 @@ class Canaries:
 
     def leaks(self, *outputs: str | bytes | Path) -> list[str]:
         """Return `name as dress in output` of every hit; a folder is searched with all that is below it."""
+        forms = [(name, dress, form) for name, text in dict(self.planted).items() for dress, form in _dresses(text)]
         found = []
         for index, output in enumerate(outputs):
             for place, content in _contents(output, f"output {index}"):
-                for name, secret in self.planted.items():
-                    found += [f"{name} as {dress} in {place}" for dress, form in _dresses(secret) if form in content]
+                found += [f"{name} as {dress} in {place}" for name, dress, form in forms if form in content]
         return found
 
     def check(self, *outputs: str | bytes | Path) -> None:

@@ -1,11 +1,14 @@
 """docs/reference/metrics.md is written from the code: `python -m tests.guards.metrics`."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from refresher.core.events import Event
+from refresher.core.perishable import JobWhat, LoginWhat, Perishable
 from refresher.core.view import STATES
 from refresher.sinks.families import ClusterView, Reading
 from refresher.sinks.metrics import _BY_OUTCOME, _CLASSES, Metrics
@@ -33,8 +36,15 @@ def text() -> str:
         metrics.timed(what, 0.01)
     reading = Reading(
         now=NOW,
-        jobs=[WELL],
-        clusters=[ClusterView(name="default", reachable=True, token_expires_at=NOW + timedelta(hours=1))],
+        jobs=[replace(WELL, secrets=(Perishable(what="client_secret", ends_at=NOW + timedelta(days=90)),))],
+        clusters=[
+            ClusterView(
+                name="default",
+                reachable=True,
+                token_expires_at=NOW + timedelta(hours=1),
+                login=Perishable(what="secret_id", ends_at=NOW + timedelta(days=90)),
+            )
+        ],
         oldest_due_s=0.0,
         swept_s=1.0,
         journal_entries=0,
@@ -59,7 +69,8 @@ def page() -> str:
         "outcome": tuple(_BY_OUTCOME),
         "error_class": tuple(classes),
         "operation": ("login", "read", "write"),
-        "what": ("attempts", "events", "log_lines"),
+        "secret": (*get_args(JobWhat), *get_args(LoginWhat)),
+        "what": ("attempts", "events", "hook_events", "log_lines"),
     }
     tail = "".join(f"| `{label}` | {', '.join(f'`{one}`' for one in ones)} |\n" for label, ones in words.items())
     more = "\n## Labels\n\n| label | values |\n| --- | --- |\n" + tail

@@ -31,6 +31,7 @@ DRESSES = {
 
 @pytest.mark.parametrize("dress", DRESSES.values(), ids=DRESSES)
 @pytest.mark.parametrize("odd", ["", ODD], ids=["plain", "odd"])
+@pytest.mark.leak("L32")
 def test_a_planted_secret_is_found_in_every_dress(canaries: Canaries, dress, odd: str) -> None:
     secret = canaries.plant("client_secret", odd=odd)
     assert canaries.leaks(f"a line before\n{dress(secret)}\na line after")

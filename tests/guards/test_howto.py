@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from refresher.config import load
+from refresher.core.errors import ConfigError
 from refresher.core.settings import AuthMethod
 
 GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
@@ -57,6 +58,22 @@ def test_a_login_has_no_mistake(text, tmp_path):
     file.write_text(text + JOB)
     file.chmod(0o600)
     assert load(file).clusters[""].auth
+
+
+def test_the_teams_page_allows_what_it_shows_and_refuses_as_it_says(tmp_path):
+    page = (GUIDES / "teams.md").read_text("utf-8")
+    lists, team = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (said,) = re.findall(r"^teams/payments/ledger\.toml: .*$", page, re.MULTILINE)
+    files = {"jobs.toml": lists + VAULT, "teams/payments/ledger.toml": team}
+    (tmp_path / "teams/payments").mkdir(parents=True)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    assert set(load(tmp_path / "jobs.toml").jobs) == {"payments-ledger"}
+    (tmp_path / "teams/payments/ledger.toml").write_text(team.replace("id.pay.example", "id.shop.example"))
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "jobs.toml")
+    assert str(caught.value).replace(f"{tmp_path}/", "") == said
 
 
 def test_every_way_to_log_in_is_shown():

@@ -44,10 +44,15 @@ def test_every_alert_has_a_runbook_a_test_and_a_line_in_the_guide():
             assert name.removesuffix(".md") in runbooks
 
 
+def test_every_alert_is_provoked_for_real_in_a_nightly_test():
+    text = (ROOT / "tests" / "e2e" / "test_alerts.py").read_text("utf-8")
+    assert set(re.findall(r'"(Refresher\w+)"', text)) == set(ALERTS)
+
+
 def test_every_label_is_of_a_few_words_or_a_name():
     families = list(text_string_to_metric_families(metrics.text()))
     labels = {label for family in families for sample in family.samples for label in sample.labels}
     assert labels == {
-        "name", "state", "outcome", "error_class", "event", "level", "operation", "le", "cluster", "what", "version",
-        "python",
+        "name", "state", "outcome", "error_class", "event", "level", "operation", "le", "cluster", "what", "secret",
+        "version", "python",
     }  # fmt: skip

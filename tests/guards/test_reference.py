@@ -22,6 +22,7 @@ FILE: dict[str, Any] = {
         "eu": {"address": "https://eu.example.com", "auth": {"method": "token", "token": "file:/run/secrets/eu"}}
     },
 }
+FILE["hooks"] = {"pager": {"command": ["/bin/true"]}, "reload-crm": {"reload": "nginx"}}
 PLAIN: dict[str, Any] = {key: value.strip('"') for key, value in JOB.items()}
 KEY = {"key": "file:/etc/refresher/crm.key"}
 AUTHORIZE = {"flow": "authorization_code", "url": "https://id.example.com/authorize"}
@@ -49,6 +50,7 @@ JOBS = (
     without("path", destinations=[{"path": "tokens/crm"}]),
     {"provider": "exec", "command": ["/usr/local/bin/fetch-token"], "path": "tokens/crm"},
 )
+HOOKS = ({"command": ["/bin/true"]}, {"url": "https://events.example.com"}, {"reload": "nginx"})
 LOGIN = PLAIN | {"path": "tokens/login"}
 
 
@@ -58,9 +60,9 @@ def keys() -> dict[str, tuple[tuple[str, ...], Any]]:
 
     def walk(model: type, path: tuple[str, ...]) -> None:
         for name, field in model.model_fields.items():
-            here = (*path, "NAME", name) if path == ("jobs",) else (*path, name)
+            here = (*path, "NAME", name) if path in {("jobs",), ("hooks",)} else (*path, name)
             inner = table_in(field.annotation)
-            if inner is None or path:
+            if inner is None or path or name == "include":
                 found[".".join(here)] = here, field
             if inner is not None and name not in {"clusters", "defaults"}:
                 walk(inner, here)
@@ -87,7 +89,7 @@ def test_the_page_leaves_no_key_and_no_table_out():
         assert f"| `{name}` | " in page
     for name, field in models.File.model_fields.items():
         if table_in(field.annotation) is not None:
-            assert f"`[{name}" in page
+            assert ("### `include`" if name == "include" else f"`[{name}") in page
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -102,10 +104,14 @@ def documents(path: tuple[str, ...], value: Any) -> list[dict[str, Any]]:
     """Return files in which `value` stands at `path`, each with other keys beside it."""
     outer = KEYS.get(".".join(path[:-1]))
     if outer is not None:
-        tables = [example for example in outer[1].examples if not isinstance(example, str)]
+        examples = [example for example in outer[1].examples if not isinstance(example, str)]
+        tables = [each for each in examples if not isinstance(each, list) or isinstance(each[-1], dict)]
         inner = {path[-1]: value}
         wrapped = [[{**table[-1], **inner}] if isinstance(table, list) else {**table, **inner} for table in tables]
         return [document for each in wrapped for document in documents(outer[0], each)]
+    if path[0] == "hooks":
+        hooks = [FILE["hooks"] | {"NAME": hook | {path[-1]: value}} for hook in HOOKS]
+        return [FILE | {"jobs": {"crm": PLAIN}, "hooks": each} for each in hooks]
     if path[0] != "jobs":
         return [_put(FILE | {"jobs": {"crm": PLAIN}}, path, value)]
     return [FILE | {"jobs": {"crm": {**job, path[-1]: value}, "login": LOGIN}} for job in JOBS]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 UNITS = Path(__file__).parents[2] / "systemd"
-SERVICES = sorted(one.name for one in UNITS.glob("*.service"))
+RELOAD = "refresher-reload@.service"  # root's, and no part of refresher: it asks systemd to reload a service
+SERVICES = sorted(one.name for one in UNITS.glob("*.service") if one.name != RELOAD)
 OWN = ("Type", "Exec", "NotifyAccess", "Timeout", "WatchdogSec", "Restart", "Runtime", "SocketBind")
 OF_AN_INSTANCE = ("LoadCredential", "User", "StateDirectory=", "NoExecPaths")
 
@@ -24,6 +25,16 @@ def test_there_is_one_sandbox_for_all() -> None:
     assert len(sandbox(SERVICES[0])) > 35
 
 
+def test_what_reloads_reads_nothing_that_refresher_writes() -> None:
+    path, service = (UNITS / f"refresher-reload@.{kind}" for kind in ("path", "service"))
+    assert "PathModified=/var/lib/refresher/reload/%i" in path.read_text()
+    lines = service.read_text().splitlines()
+    assert [line for line in lines if line.startswith("Exec")] == [
+        "ExecStart=/usr/bin/systemctl try-reload-or-restart -- %i.service"
+    ]
+    assert "/var/lib" not in service.read_text()
+
+
 def exposure(unit: Path, threshold: int) -> str:
     """Return what systemd-analyze says where `unit` is more exposed than `threshold` tenths."""
     command = ["systemd-analyze", "security", "--offline=true", f"--threshold={threshold}", str(unit)]
@@ -35,6 +46,11 @@ def exposure(unit: Path, threshold: int) -> str:
 @pytest.mark.parametrize("unit", SERVICES)
 def test_its_exposure_is_low(unit: str) -> None:
     assert exposure(UNITS / unit, 11) == ""
+
+
+@pytest.mark.host
+def test_the_exposure_of_what_reloads_is_low_for_roots() -> None:
+    assert exposure(UNITS / RELOAD, 30) == ""
 
 
 @pytest.mark.host

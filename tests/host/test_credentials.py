@@ -58,10 +58,12 @@ def test_a_file_of_our_own_is_read(secret, mode):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o601])
+@pytest.mark.leak("L27")
 def test_a_file_that_others_may_use_is_refused(secret, mode):
     assert why("file", secret(mode=mode)) == f"others may use it (mode {mode:04o}); run: chmod 0600"
 
 
+@pytest.mark.leak("L27")
 def test_a_file_of_another_user_is_refused(secret, monkeypatch):
     path = secret()
     if os.geteuid() == 0:
@@ -72,6 +74,7 @@ def test_a_file_of_another_user_is_refused(secret, monkeypatch):
     assert why("file", path).startswith(f"it belongs to user {os.getuid()};")
 
 
+@pytest.mark.leak("L27")
 def test_what_is_no_file_of_its_own_is_refused(secret, tmp_path):
     link, pipe = tmp_path / "link", tmp_path / "pipe"
     link.symlink_to(secret())

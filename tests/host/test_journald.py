@@ -86,6 +86,7 @@ def test_an_entry_has_words_for_people_and_a_field_for_each_member() -> None:
 
 
 @pytest.mark.parametrize("text", ["a\nMESSAGE=forged\nPRIORITY=0", "\n", "a\n\n\0b", "=", "é\u2028\u202e\x1b[31m"])
+@pytest.mark.leak("L22")
 def test_no_value_makes_a_field_of_its_own(text: str) -> None:
     found = parse(entry({**EVENT, "why": text}).datagram)
     assert found["REFRESHER_WHY"] == text

@@ -26,6 +26,7 @@ VALUES = st.recursive(
 
 
 @given(job=ANY_TEXT, key=ANY_TEXT, value=VALUES)
+@pytest.mark.leak("L22")
 def test_any_value_makes_one_line_of_json(job: str, key: str, value: object) -> None:
     members = HEAD | {"job": lines.plain(job), key: lines.plain(value)}
     line = lines.as_json(members)
@@ -36,6 +37,7 @@ def test_any_value_makes_one_line_of_json(job: str, key: str, value: object) -> 
 
 
 @given(job=ANY_TEXT, key=ANY_TEXT, value=VALUES)
+@pytest.mark.leak("L22")
 def test_any_value_makes_one_printable_line_for_people(job: str, key: str, value: object) -> None:
     line = lines.as_text(coloured=False)(HEAD | {"job": lines.plain(job), key: lines.plain(value)})
     assert line.endswith("\n")
@@ -59,6 +61,7 @@ def test_any_value_makes_one_printable_line_for_people(job: str, key: str, value
     ],
     ids=lambda value: type(value).__name__,
 )
+@pytest.mark.leak("L29")
 def test_only_data_is_shown(value: object, shown: object) -> None:
     assert lines.plain(value) == shown
 
@@ -78,6 +81,7 @@ def test_rings_and_floods_are_cut() -> None:
     assert lines.as_text(coloured=False)(flood).endswith("rotated crm cut=true\n")
 
 
+@pytest.mark.leak("L22")
 def test_a_number_that_json_does_not_know_never_gets_out() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         lines.as_json(HEAD | {"value": float("nan")})
@@ -115,6 +119,7 @@ def caught_in_our_code(local: str) -> BaseException:
         return error
 
 
+@pytest.mark.leak("L5", "L9")
 def test_an_exception_is_types_and_our_frames(canaries: Canaries) -> None:
     text = lines.describe(caught_in_our_code(canaries.plant("local")))
     canaries.check(text)

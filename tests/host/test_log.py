@@ -88,6 +88,7 @@ def test_a_value_that_cannot_be_looked_at_stops_nobody(configured: Callable[...,
 
 
 @pytest.mark.parametrize("format_", ["json", "text"])
+@pytest.mark.leak("L1", "L2", "L3", "L11")
 def test_no_library_is_quoted_even_at_debug(
     configured: Callable[..., Logged], canaries: Canaries, monkeypatch: pytest.MonkeyPatch, format_: str
 ) -> None:
@@ -119,6 +120,7 @@ def test_no_library_is_quoted_even_at_debug(
         }
 
 
+@pytest.mark.leak("L1")
 def test_handlers_that_were_there_before_are_gone(configured: Callable[..., Logged]) -> None:
     before = io.StringIO()
     for name in ("httpx", ""):
@@ -129,6 +131,7 @@ def test_handlers_that_were_there_before_are_gone(configured: Callable[..., Logg
     assert len(stderr.lines()) == 1
 
 
+@pytest.mark.leak("L8", "L9")
 def test_no_local_is_ever_shown(configured: Callable[..., Logged], canaries: Canaries) -> None:
     pytest.importorskip("rich")  # with it, structlog's own renderer shows locals
     stderr = configured(level="debug")
@@ -143,6 +146,7 @@ def test_no_local_is_ever_shown(configured: Callable[..., Logged], canaries: Can
     assert [line["exception"] for line in stderr.lines()] == ["ValueError"] * 3
 
 
+@pytest.mark.leak("L5")
 def test_a_task_that_nobody_asked_is_reported(configured: Callable[..., Logged], canaries: Canaries) -> None:
     stderr = configured()
     secret = canaries.plant("token")
@@ -186,12 +190,13 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.leak("L5", "L11")
 def test_nothing_reaches_standard_error_verbatim(canaries: Canaries, end: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(HEAD + textwrap.dedent(end))
     ran = subprocess.run(
         [sys.executable, str(program)],
-        env={"CANARY": canaries.plant("canary")},
+        env={"CANARY": canaries.plant("canary"), "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         check=False,

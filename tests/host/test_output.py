@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -87,13 +87,16 @@ def test_lines_arrive_in_order(pipe: Pipe) -> None:
 
 
 @pytest.mark.fault("F55")
-def test_a_full_disk_is_counted_and_told_once_there_is_space(disk: tuple[TextIO, Path]) -> None:
+def test_a_full_disk_is_counted_and_told_once_there_is_space(
+    disk: tuple[TextIO, Path], measured: Callable[[str], None]
+) -> None:
     stream, file = disk
     out = Output(stream, lost)
     for line in numbered(7):
         out.put(line)
     assert out.flush(10)
     assert out.dropped == 7
+    measured(f"a full disk: {out.dropped} of 7 lines dropped, and told once there was space")
     mend(stream, file)
     for line in numbered(2, start=7):
         out.put(line)
@@ -115,13 +118,14 @@ def test_a_reader_that_went_away_is_no_ones_error(pipe: Pipe) -> None:
 
 
 @pytest.mark.fault("F56")
-def test_a_stalled_reader_holds_up_nobody_and_the_count_is_right(pipe: Pipe) -> None:
+def test_a_stalled_reader_holds_up_nobody_and_the_count_is_right(pipe: Pipe, measured: Callable[[str], None]) -> None:
     out = Output(pipe.stream, lost)
     total = output.QUEUE_LIMIT + 3000
     began = time.monotonic()
     for line in numbered(total):
         out.put(line)
-    assert time.monotonic() - began < 5
+    took = time.monotonic() - began
+    assert took < 5
     assert not out.flush(0.05)
     dropped = out.dropped
     assert dropped > 0
@@ -137,6 +141,7 @@ def test_a_stalled_reader_holds_up_nobody_and_the_count_is_right(pipe: Pipe) -> 
     pipe.stream.close()
     drain.join(10)
     came, counts = told(b"".join(texts))
+    measured(f"a stalled reader: {total} lines put in {took:.2f} s, {len(came)} came, {sum(counts)} told as dropped")
     assert sum(counts) == dropped == out.dropped
     assert len(came) == total + 1 - dropped
     assert came == sorted(came)

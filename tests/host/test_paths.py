@@ -54,6 +54,7 @@ def test_a_user_without_a_home_gets_the_system_directory(host: Path, monkeypatch
     assert state_dir(None) == host / "var/lib/refresher"
 
 
+@pytest.mark.leak("L27")
 def test_it_is_made_for_us_alone(host: Path) -> None:
     assert stat.S_IMODE(state_dir(host / "a/b").stat().st_mode) == 0o700
 
@@ -110,6 +111,7 @@ def spoil_pipe(file: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [spoil_mode, spoil_link, spoil_kind, spoil_pipe], ids=lambda spoil: spoil.__name__)
+@pytest.mark.leak("L27")
 def test_a_file_that_others_could_have_touched_is_set_aside(tmp_path: Path, spoil) -> None:
     before = identity(tmp_path, "default")
     spoil(tmp_path / FILE)
@@ -191,3 +193,26 @@ def test_a_directory_that_cannot_be_written_only_warns(
 
 def fail_as_full(_file: int) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_sockets_are_where_systemd_says_else_beside_the_state(tmp_path, monkeypatch):
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    assert paths.runtime_dir(tmp_path) == tmp_path
+    units = (Path("/run/refresher"), Path("/run/refresher-blue"))
+    assert paths.runtime_dirs(tmp_path, "blue") == (tmp_path, *units), "a person's shell knows nothing of systemd's"
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/one:/run/two")
+    assert paths.runtime_dir(tmp_path) == Path("/run/one")
+    assert paths.runtime_dirs(tmp_path, "blue") == (Path("/run/one"), *units, tmp_path)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "relative")
+    assert paths.runtime_dir(tmp_path) == tmp_path
+
+
+def test_a_file_for_others_has_its_mode_whatever_the_umask(tmp_path):
+    before = os.umask(0o077)
+    try:
+        with paths.locked(tmp_path) as folder:
+            paths.write_private(folder, "series", b"x" * 200_000, mode=0o644)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "series").stat().st_mode & 0o777 == 0o644
+    assert len((tmp_path / "series").read_bytes()) == 200_000

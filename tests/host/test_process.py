@@ -26,6 +26,7 @@ import faulthandler; assert faulthandler.is_enabled()
 """
 
 
+@pytest.mark.leak("L13", "L14", "L28")
 def test_the_kernel_agrees(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", LOOK],

@@ -32,6 +32,7 @@ CODES = {
     "once": "0 all fresh; 1 some job failed; 75 nothing could be done, since Vault or the network is away.",
     "check": "0; 78 a mistake; 1 a live check failed.",
     "plan": "0.",
+    "watch": "0 ok; 1 warning; 2 critical; 3 unknown ([what that is](../how-to/readers/watch.md)).",
     "status": "0 all fresh; 1 otherwise.",
     "history": "0.",
     "rotate": "0 every job was rotated; 1 otherwise: one failed or was declined, no daemon runs, or we may not ask it.",

@@ -190,6 +190,7 @@ def test_entra_numbers_that_decide(number, kind):
         ("S3CR3T-CANARY", "invalid_client", "invalid_client"),
     ],
 )
+@pytest.mark.leak("L21")
 def test_a_code_that_repeats_a_secret_is_not_shown(secret, code, shown):
     response = reply({"error": code}, 400)
     assert refusal(response, secrets=[Secret("nothing-of-it"), Secret(secret)]).error == shown

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from refresher import config, daemon
+from refresher import config, daemon, parts
 from refresher.core.model import Location
 from refresher.scheduler import apscheduler
 from tests.fakes.clock import VirtualClock, settle
@@ -81,9 +81,9 @@ class Site:
             "web": {"listen": ""},
         }
         monkeypatch.setenv("CLIENT_SECRET", "s3cret")
-        monkeypatch.setattr(daemon, "SystemClock", lambda: self.clock)
-        monkeypatch.setattr(daemon, "Channels", lambda **_: self.provider)
-        monkeypatch.setattr(daemon, "connect", self.connect)
+        monkeypatch.setattr(parts, "SystemClock", lambda: self.clock)
+        monkeypatch.setattr(parts, "Channels", lambda **_: self.provider)
+        monkeypatch.setattr(parts, "connect", self.connect)
         monkeypatch.setattr(apscheduler, "Bell", FakeScheduler)
 
     def connect(self, cluster, *_ports) -> Cluster:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refresher import daemon
+from refresher import parts
 from refresher.core.errors import StoreRefusedError, StoreUnavailableError
 from refresher.core.model import Location
 from tests.fakes.manager import listening
@@ -156,7 +156,7 @@ async def test_a_strangers_secret_in_a_vault_that_moved_is_not_ours(site: Site):
             made.put(Location(mount="secret", path="tokens/first"), {"access_token": "STRANGE"})
             return made
 
-        daemon.connect = taken  # put back by the fixture's monkeypatch
+        parts.connect = taken  # put back by the fixture's monkeypatch
         await site.reload()
         await site.clock.advance(timedelta(hours=3))
         assert site.token("first", 1) == "STRANGE"

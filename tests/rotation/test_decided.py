@@ -38,6 +38,7 @@ OTHERS = {
     "leased_until": NOW + 5 * MINUTE,
     "replay_until": NOW + 5 * MINUTE,
     "orders": Orders(released=True),
+    "vetoed_until": NOW + 50 * MINUTE,
 }
 NONE = {  # of any value: no fact
     "versions": (9,),
@@ -45,6 +46,8 @@ NONE = {  # of any value: no fact
     "reckoned": (NOW + MINUTE, 1.0),
     "seen": "x",
     "refused": "x",
+    "refresh_life": (NOW, NOW + MINUTE),
+    "perishables": (object(),),
     "unwritten": object(),
     "owed": object(),
     "away": frozenset({"x"}),

@@ -55,6 +55,27 @@ async def test_a_job_with_an_issuer_asks_where_it_leads():
     assert "authorization" not in {name.lower() for name, _ in stage.http.requests[0].headers}
 
 
+@pytest.mark.leak("L34")
+@pytest.mark.parametrize("endpoint", ["https://tokens.other.example/token", "https://tokens.example.com:8200/token"])
+async def test_a_job_that_may_name_certain_hosts_is_led_to_no_other(endpoint):
+    held = replace(JOB, hosts=("*.example.com",))
+    lookups = Lookups(metadata(), metadata(endpoint))
+    assert await lookups.find(held) == "https://tokens.example.com/token"
+    await lookups.clock.advance(timedelta(days=1))
+    assert await lookups.find() == endpoint
+    with pytest.raises(TransportError) as caught:
+        await lookups.find(held)
+    assert (caught.value.code, caught.value.sent) == ("discovery", False)
+    assert "allow.hosts" in caught.value.why
+
+
+async def test_another_endpoint_on_a_host_that_it_may_not_name_counts_as_none():
+    found = {"issuer": ISSUER, "token_endpoint": f"{ISSUER}/t", "introspection_endpoint": "https://other.example/i"}
+    lookups = Lookups(answer(200, found))
+    assert (await lookups.discovery.metadata(JOB)).introspection_endpoint
+    assert not (await lookups.discovery.metadata(replace(JOB, hosts=("id.example.com",)))).introspection_endpoint
+
+
 async def test_the_second_address_is_asked_where_the_first_has_nothing():
     for nothing in (answer(404), answer(200, b"<html>"), answer(500), answer(200, {"issuer": "another"})):
         lookups = Lookups(nothing, metadata())

@@ -1,6 +1,7 @@
 """Vault away: told once for all jobs, nothing asked in vain, and everybody goes on at once when it is back."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -159,6 +160,41 @@ async def test_a_vault_that_answers_a_proof_and_fails_each_write_is_one_outage()
         await house.advance(SECOND)
         assert loud(house)[-1] == ("store_failed", "warning", ""), "another outage is told again"
         house.store.away = False
+
+
+@pytest.mark.fault("F15")
+async def test_a_quota_is_asked_once_in_what_it_tells_to_wait_and_lets_everybody_through(measured):
+    """Twelve requests a minute, for forty jobs of which each needs one write."""
+    house = House(*many(40), lifetime=7200)
+    window, wait = 12, 60.0
+    state = {"ends": -wait, "left": 0}
+    refused: list[float] = []
+
+    def quota(_deed, _place):
+        now = house.clock.monotonic()
+        if now >= state["ends"]:
+            state.update(ends=now + wait, left=window)
+        if not state["left"]:
+            refused.append(now)
+            raise StoreUnavailableError("quota", "too many", status=429, retry_after=state["ends"] - now)
+        state["left"] -= 1
+
+    async with house.serving():
+        await house.advance(SECOND)
+        began, before = house.clock.monotonic(), len(house.written)
+        house.store.before = quota
+        for name in house.jobs:
+            house.roster.offer(name, force=True)
+        while len(house.sink.named("rotated")) < 2 * len(house.jobs):
+            await house.advance(SECOND)
+        lasted = house.clock.monotonic() - began
+    bursts = sum(after - earlier > 1 for earlier, after in pairwise(refused)) + 1
+    measured(f"{window} requests a minute, 40 writes: {bursts} times refused, done after {lasted:.0f} s")
+    assert before == 40
+    assert (
+        min((after - earlier for earlier, after in pairwise(refused) if after - earlier > 1), default=wait) >= wait - 1
+    )
+    assert lasted <= 40 / window * wait * 1.1
 
 
 @pytest.mark.fault("F7", "F8", "F11")

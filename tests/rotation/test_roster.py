@@ -117,6 +117,7 @@ class Poisoned:
 
 @pytest.mark.fault("F61")
 @pytest.mark.parametrize("error", [RuntimeError, SystemExit, MemoryError, RecursionError, KeyError])
+@pytest.mark.leak("L5")
 async def test_a_bug_backs_off_one_job_alone_and_is_told_without_its_text(error, canaries):
     house = House(job("bad"), *many(5))
     house.http = Poisoned(house, error(canaries.plant("text")))

@@ -230,6 +230,7 @@ async def test_what_was_issued_is_saved_without_another_request():
     assert stage.stands(STATE)["refresh_token"] == "RT-1"
 
 
+@pytest.mark.leak("L7")
 async def test_no_secret_and_no_foreign_text_is_told(canaries):
     names = ("client secret", "password", "refresh token", "access token", "provider's text", "exception's text")
     secrets = {name: canaries.plant(name) for name in names}

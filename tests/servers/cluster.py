@@ -89,8 +89,8 @@ class Node(OpenBao):
 class Cluster:
     """Three nodes, and who of them is active."""
 
-    def __init__(self, folder: Path, *, multiplier: int) -> None:
-        self.nodes = [Node(folder / f"node-{number}", multiplier=multiplier) for number in (1, 2, 3)]
+    def __init__(self, folder: Path, *, multiplier: int, kind: type[Node] = Node) -> None:
+        self.nodes = [kind(folder / f"node-{number}", multiplier=multiplier) for number in (1, 2, 3)]
 
     def start(self) -> None:
         first, *others = self.nodes
@@ -166,9 +166,9 @@ def await_that(holds: Callable[[], object], why_not: str, within: float = CHANGE
 
 
 @contextmanager
-def cluster(folder: Path, *, multiplier: int = 5) -> Iterator[Cluster]:
+def cluster(folder: Path, *, multiplier: int = 5, kind: type[Node] = Node) -> Iterator[Cluster]:
     """Run three nodes in `folder` while the context lasts."""
-    three = Cluster(folder, multiplier=multiplier)
+    three = Cluster(folder, multiplier=multiplier, kind=kind)
     try:
         three.start()
         yield three

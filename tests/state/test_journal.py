@@ -36,6 +36,7 @@ async def test_an_entry_outlives_the_process_and_is_kept_as_the_last_pair(tmp_pa
     assert await later.read("crm", KEY, last=True) == TEXT
 
 
+@pytest.mark.leak("L27")
 async def test_a_slot_is_set_apart_before_and_is_private(tmp_path):
     journal = Journal(tmp_path, "i")
     await journal.reserve("crm")
@@ -60,6 +61,7 @@ async def test_the_last_pair_stays_until_the_next_one_is_acknowledged(tmp_path):
     assert await journal.read("crm", KEY, last=True) == Secret("newer")
 
 
+@pytest.mark.leak("L32")
 async def test_the_disk_shows_nothing_of_it(tmp_path):
     await entered(tmp_path, Secret("RT-canary" * 20_000))  # longer than what was set apart
     (file,) = (tmp_path / "journal-i").iterdir()

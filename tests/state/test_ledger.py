@@ -161,6 +161,7 @@ def test_a_directory_that_takes_nothing_stops_nobody(tmp_path):
     assert book.recall("crm") is None
 
 
+@pytest.mark.leak("L27")
 def test_its_file_is_private(tmp_path):
     write(tmp_path, ENDED)
     for file in tmp_path.iterdir():

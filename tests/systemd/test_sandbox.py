@@ -117,6 +117,7 @@ def test_a_directive_that_is_taken_away_is_missed(box: Box, directive: str) -> N
     assert [name for name in EXPECTED if found[name] != EXPECTED[name]] == [MUTATIONS[directive]]
 
 
+@pytest.mark.leak("L28")
 def test_the_daemon_itself_runs_in_that_sandbox(host) -> None:
     host.start()
     text = host.box.run("cat", f"/proc/{host.box.main_pid(host.unit)}/status").stdout

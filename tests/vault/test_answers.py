@@ -131,13 +131,14 @@ def test_each_answer_means_one_thing(name):
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.leak("L7")
 def test_no_text_of_an_answer_is_handed_on(name):
     response = ROWS[name][0]
     error = classify(read_reply(response), "write secret/x", write=True)
 
     assert str(error).startswith("write secret/x: ")
     assert "\n" not in str(error)
-    assert not {"CANARY", "raft.db", "leader"} & set(str(error).replace("/", " ").split())
+    assert not [word for word in ("CANARY", "raft.db", "leader:", "errors", "warnings") if word in str(error)]
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -149,6 +149,7 @@ async def test_a_dead_token_of_any_kind_is_followed_by_one_login(openbao, space,
 
 
 @pytest.mark.answer("V13")
+@pytest.mark.leak("L19")
 async def test_no_token_lies_about_that_is_taken(openbao, space, wire, monkeypatch, tmp_path):
     for name in ("VAULT_TOKEN", "BAO_TOKEN"):
         monkeypatch.setenv(name, openbao.root_token.reveal())

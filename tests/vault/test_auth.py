@@ -47,6 +47,7 @@ class Setup:
 
 
 @pytest.mark.answer("V13", "V51")
+@pytest.mark.leak("L6", "L19")
 async def test_an_approle_login_sends_its_credentials_and_no_token(monkeypatch, tmp_path):
     monkeypatch.setenv("VAULT_TOKEN", "ambient")
     monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")

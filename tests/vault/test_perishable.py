@@ -1,6 +1,5 @@
 """When what refresher logs in with runs out, and who is told of it."""
 
-import asyncio
 import base64
 import json
 from dataclasses import replace
@@ -8,15 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from refresher.core import perishable
-from refresher.core.errors import StoreUnavailableError
 from refresher.core.perishable import Perishable
-from refresher.logins import Logins
 from refresher.vault import connect
 from tests.fakes.clock import START, VirtualClock
 from tests.fakes.http import ScriptedHttp, answer
 from tests.keys import certificate_pem
-from tests.rotation.stage import Memory
 from tests.vault.builders import APPROLE, GIVEN, JWT, Local, a_cluster
 
 ROLE = answer(
@@ -113,85 +108,3 @@ async def test_a_certificate_has_dates(tmp_path):
     file.write_text(certificate_pem())
     one = await found(auth, ROLE)
     assert one.issued_at < datetime.now(UTC) < one.ends_at
-
-
-WEEK = timedelta(days=7)
-
-
-@pytest.mark.parametrize(
-    ("life", "left", "soon"),
-    [
-        (timedelta(days=365), timedelta(days=8), False),
-        (timedelta(days=365), timedelta(days=7), True),
-        (timedelta(days=30), timedelta(days=4), False),
-        (timedelta(days=30), timedelta(days=3), True),
-        (timedelta(hours=1), timedelta(minutes=12), False),  # kubelet writes the next one then
-        (timedelta(hours=1), timedelta(minutes=6), True),
-        (timedelta(hours=1), timedelta(minutes=-1), True),
-        (None, timedelta(days=8), False),
-        (None, timedelta(days=7), True),
-    ],
-)
-def test_soon_is_a_week_or_the_last_tenth(life, left, soon):
-    ends = START + left
-    one = Perishable(what="jwt", issued_at=ends - life if life else None, ends_at=ends)
-    assert perishable.is_soon(one, START) is soon
-
-
-def test_what_does_not_end_is_never_soon_and_what_is_gone_always():
-    assert not perishable.is_soon(Perishable(what="token"), START)
-    assert perishable.is_soon(Perishable(what="secret_id", gone=True), START)
-
-
-class Cluster:
-    """A store whose login is as it is told to be; None: Vault is away."""
-
-    def __init__(self, *answers: Perishable | Exception | None) -> None:
-        self.answers = list(answers)
-
-    async def perishable(self) -> Perishable | None:
-        now = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
-        if isinstance(now, Exception):
-            raise now
-        return now
-
-
-async def told(span: timedelta, **stores: Cluster) -> list[dict[str, object]]:
-    clock, sink = VirtualClock(), Memory()
-    logins = Logins({name.strip("_"): store for name, store in stores.items()}, clock=clock, sink=sink)
-    async with asyncio.TaskGroup() as group:
-        watch = group.create_task(logins.watch())
-        await clock.advance(span)
-        watch.cancel()
-    assert {(event.name, event.level) for event in sink.events} <= {("secret_expiring", "warning")}
-    return [dict(event.fields) for event in sink.events]
-
-
-async def test_what_runs_out_is_told_at_once_and_once_a_day():
-    one = Perishable(what="secret_id", issued_at=LONG_AGO, ends_at=START + WEEK)
-    lines = await told(timedelta(days=2), _=Cluster(one), eu=Cluster(None))
-    assert len(lines) == 3
-    assert lines[0] == {
-        "cluster": "default",
-        "secret": "secret_id",
-        "why": "the secret_id that refresher logs in with runs out: put a new one in its place",
-        "expires_at": (START + WEEK).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-
-
-async def test_what_is_gone_or_used_up_is_told_and_what_is_new_is_another_matter():
-    gone, few = Perishable(what="secret_id", gone=True), Perishable(what="secret_id", uses_left=1)
-    many = Perishable(what="secret_id", uses_left=2)
-    away = StoreUnavailableError("sealed", "Vault is sealed")
-    lines = await told(timedelta(minutes=30), eu=Cluster(many, away, few, gone, gone, Perishable(what="secret_id")))
-    assert [line["why"].split(":")[0] for line in lines] == [
-        "the secret_id is good for 2 logins more, and each start needs one",
-        "the secret_id is good for 1 login more, and each start needs one",
-        "Vault does not know the secret_id or its role any more, the next login will be refused",
-    ]
-    assert {line["cluster"] for line in lines} == {"eu"}
-
-
-async def test_a_look_that_says_nothing_is_no_news():
-    assert await told(timedelta(hours=1), _=Cluster(StoreUnavailableError("sealed", "Vault is sealed"))) == []
-    assert await told(timedelta(hours=1), _=Cluster(Perishable(what="token"))) == []

@@ -230,6 +230,7 @@ async def test_what_was_kept_and_makes_no_sense_is_told(house, content):
     assert "delete it" in str(error)
 
 
+@pytest.mark.leak("L27")
 async def test_what_others_could_have_written_is_not_used(house):
     house.kept.write("default", {"secret_id": "SID-1"})
     house.file.chmod(0o644)

@@ -77,8 +77,9 @@ class Stage:
                 ledger=self.ledger,
                 stores=house.stores,
                 timing=Timing((self.metrics,), house.clock),
+                calls=SimpleNamespace(dropped={}),
             )
-            (serve,) = wiring.rounds(parts, house.roster, house.watch, heart)
+            (serve,) = wiring.rounds(parts, house.roster, house.watch, heart, {})
             page = asyncio.get_running_loop().create_task(serve())
             try:
                 await self.listening()

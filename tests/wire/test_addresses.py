@@ -47,17 +47,20 @@ FORBIDDEN = ("a link-local, multicast or unspecified address", False)
         "0xa9fea9fe",  # the resolver reads it as an address
     ],
 )
+@pytest.mark.leak("L26")
 async def test_a_forbidden_address_gets_no_connection(wired, host):
     assert await why(wired(), f"http://{host}/latest/meta-data") == FORBIDDEN
 
 
 @pytest.mark.parametrize("addresses", [(METADATA,), ("fe80::1", METADATA)])
+@pytest.mark.leak("L26")
 async def test_a_name_that_leads_there_gets_none_either(wired, monkeypatch, addresses):
     resolve_to(monkeypatch, *addresses)
 
     assert await why(wired(), "http://id.example.com/token") == FORBIDDEN
 
 
+@pytest.mark.leak("L26")
 async def test_the_address_that_is_connected_to_is_the_one_that_was_judged(wired, monkeypatch):
     async with peer() as server:
         resolve_to(monkeypatch, METADATA, "127.0.0.1")

@@ -65,7 +65,7 @@ async def test_each_channel_has_its_own_wire_and_keeps_it(channels, authority):
 
 
 @pytest.mark.fault("F46")
-async def test_a_renewed_certificate_is_used_by_the_next_request(channels, authority):
+async def test_a_renewed_certificate_is_used_by_the_next_request(channels, authority, measured):
     names, channel = Names(), channel_of(authority)
     async with listening(names.serve, authority.server(wants_client=True)) as port:
         for _ in range(2):
@@ -74,6 +74,7 @@ async def test_a_renewed_certificate_is_used_by_the_next_request(channels, autho
         await send(channels, port, channel)
 
     serials = [serial for _, serial in names.seen]
+    measured(f"the renewed certificate was shown by request {serials.index(serials[-1]) - 1} after its renewal")
     assert serials[0] == serials[1] != serials[2]
 
 

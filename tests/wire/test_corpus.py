@@ -43,7 +43,7 @@ async def play(line: Line, server: CorpusServer, wire: Wire) -> dict[str, object
 
 
 @pytest.mark.fault("F29", "F38", "F39", "F40", "F41", "F47")
-async def test_every_line_comes_out_as_recorded(server: CorpusServer):
+async def test_every_line_comes_out_as_recorded(server: CorpusServer, measured):
     wire = Wire(deadline=timedelta(seconds=0.6), keepalive=timedelta())  # the server closes after each reply
     before = peak_memory(reset=True)
     try:
@@ -54,9 +54,11 @@ async def test_every_line_comes_out_as_recorded(server: CorpusServer):
         }
     finally:
         await wire.aclose()
+    grown = peak_memory() - before
+    measured(f"{len(LINES)} replies, {len(differences)} otherwise than recorded, {grown / 1024:.1f} MB more memory")
     assert differences == {}
     assert server.requests == len(LINES)
-    assert peak_memory() - before < MEMORY
+    assert grown < MEMORY
 
 
 def peak_memory(*, reset: bool = False) -> int:

@@ -43,6 +43,7 @@ async def test_the_clients_certificate_goes_to_the_server_behind_the_proxy(wired
     assert reply.status == 200
 
 
+@pytest.mark.leak("L24")
 async def test_the_server_behind_the_proxy_is_checked_as_any(wired, authority):
     async with proxy() as between, peer(tls=authority.server()) as server:
         with pytest.raises(TransportError) as caught:
@@ -52,6 +53,7 @@ async def test_the_server_behind_the_proxy_is_checked_as_any(wired, authority):
     assert server.requests == []
 
 
+@pytest.mark.leak("L15")
 async def test_nothing_goes_through_that_the_proxy_could_read(wired):
     async with proxy() as between, peer() as server:
         with pytest.raises(TransportError) as caught:
@@ -90,6 +92,7 @@ async def test_a_proxy_that_is_away_is_told(wired):
     assert (caught.value.why, caught.value.sent) == ("connection refused", False)
 
 
+@pytest.mark.leak("L26")
 async def test_a_proxy_is_not_at_a_forbidden_address(wired):
     with pytest.raises(TransportError) as caught:
         await wired(channel=Channel(proxy="http://169.254.169.254:80")).send(HttpRequest(url="https://127.0.0.1:9/"))

@@ -46,33 +46,39 @@ UNTRUSTED = {
 @pytest.mark.fault("F45")
 @pytest.mark.parametrize("fault", UNTRUSTED)
 @pytest.mark.answer("V37")
-async def test_a_certificate_that_is_not_trusted_gets_no_request(wired, authority, fault):
+@pytest.mark.leak("L24")
+async def test_a_certificate_that_is_not_trusted_gets_no_request(wired, authority, fault, measured):
     channel = None if fault == "unknown authority" else Channel(ca_file=authority.ca_file)
     async with peer(tls=authority.server(**UNTRUSTED[fault])) as server:
         with pytest.raises(TransportError) as caught:
             await wired(channel=channel).send(request(server))
 
+    measured(f"{fault}: {len(server.read)} bytes of the request")
     assert (caught.value.why, caught.value.sent) == ("TLS: certificate not trusted", False)
     assert (server.connections, server.requests) == (0, [])
 
 
 @pytest.mark.fault("F45")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # naming TLS 1.1 warns: it is what is tested
-async def test_tls_before_1_2_gets_no_request(wired, authority):
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # naming old versions warns: it is what is tested
+@pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1"])
+@pytest.mark.leak("L24")
+async def test_tls_before_1_2_gets_no_request(wired, authority, version, measured):
     context = authority.server()
     context.set_ciphers("DEFAULT@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
     wire = wired(channel=Channel(ca_file=authority.ca_file))
     async with peer(tls=context) as server:
         with pytest.raises(TransportError) as caught:
             await wire.send(request(server))
 
+    measured(f"{version}: {len(server.read)} bytes of the request")
     assert caught.value.sent is False
     assert (server.connections, server.requests) == (0, [])
     assert (wire._tls.minimum_version, wire._tls.keylog_filename) == (ssl.TLSVersion.TLSv1_2, None)
 
 
 @pytest.mark.answer("V40")
+@pytest.mark.leak("L24")
 async def test_a_server_without_tls_gets_no_request(wired):
     async with peer() as server:
         with pytest.raises(TransportError) as caught:

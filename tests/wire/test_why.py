@@ -56,6 +56,7 @@ KINDS = sorted(
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+@pytest.mark.leak("L5")
 async def test_every_foreign_exception_becomes_a_transport_error(wired, monkeypatch, kind):
     error = kind.__new__(kind)
     error.args = ("CANARY",)

@@ -17,6 +17,7 @@ def reply(status: str = "200 OK", body: bytes = b"{}", *headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+@pytest.mark.leak("L4")
 async def test_a_reply_comes_as_it_was_sent(wired):
     body = gzip.compress(b'{"access_token":"x"}')
     sent = reply("401 No", body, "Content-Encoding: gzip", "X-Two: a", "x-two: b", "Set-Cookie: a=b")
@@ -45,14 +46,17 @@ async def test_a_request_carries_what_it_was_given_and_no_more(wired):
 @pytest.mark.fault("F24")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.answer("V6")
-async def test_no_redirect_is_followed(wired, status):
+@pytest.mark.leak("L17")
+async def test_no_redirect_is_followed(wired, status, measured):
     async with peer() as other, peer(lambda _: reply(f"{status} There", b"", f"Location: {other.url()}")) as server:
         got = await wired().send(HttpRequest(url=server.url(), body=b"client_secret=s"))
 
+    measured(f"{status}: {other.connections} connections to the other host, {len(other.read)} bytes")
     assert got.status == status
     assert (len(server.requests), other.connections) == (1, 0)
 
 
+@pytest.mark.leak("L2")
 async def test_no_cookie_is_kept(wired):
     async with peer(lambda _: reply("200 OK", b"{}", "Set-Cookie: session=1; Path=/")) as server:
         wire = wired()
@@ -62,6 +66,7 @@ async def test_no_cookie_is_kept(wired):
     assert b"cookie" not in server.requests[1].lower()
 
 
+@pytest.mark.leak("L14", "L15", "L16")
 async def test_nothing_of_the_environment_steers_it(wired, monkeypatch, tmp_path):
     async with peer() as trap, peer() as server:
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
@@ -188,6 +193,7 @@ async def test_the_deadline_spans_the_wait_for_a_connection(wired):
 @pytest.mark.parametrize(
     "header", [("x-vault-token", "hvs.CANARY\n"), ("authorization", "B\u00e9 CANARY"), ("x\r\n", "")]
 )
+@pytest.mark.leak("L6")
 async def test_a_header_that_none_may_be_is_refused_unquoted(wired, header):
     async with peer() as server:
         with pytest.raises(TransportError) as caught:
