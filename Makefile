@@ -5,11 +5,12 @@
 #   make test-fast    the tests that start no server: seconds
 #   make test-host    the tests that need root or Debian packages, which it installs
 #   make test-nightly the long ones
+#   make bench        the benchmarks, side by side, and the targets beside what was measured: about 20 minutes
 #   make packages     the .deb, the .rpm and their SBOM (CycloneDX), in dist/
 #   make check        ruff, mypy, import-linter, the documentation's links; known vulnerabilities, where somebody knows
 #   make docs         the documentation as a site, in build/site
 #   make constraints  take the newest versions that pyproject.toml allows
-#   make lock         the hashes of what the packages ship, at the versions of constraints.txt
+#   make lock         the hashes of what the packages ship, at the versions of constraints.txt, and of what builds them
 #   make clean        back to a fresh clone
 #
 # PYTHON names the interpreter to use; PYTEST_ARGS goes to pytest.
@@ -32,12 +33,14 @@ PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
 INSTALL_PACKAGES = { [ "$$(id -u)" != 0 ] || ( [ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; \
     printf '\#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); }; apt-get update -qq && \
     DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq --yes $(1) ); }
+# What the benchmarks compare with; what is missing is left out, and said so.
+BENCH_PACKAGES := curl jq wrk
 # Whole files are shared out to four processes: tests with servers wait most of the time.
 SHARED_OUT = -n 4 --dist loadfile --no-loadscope-reorder
 MODULES := tests/servers/node_modules/.package-lock.json
 HOST_LOG := $(VENV)/host-tests.log
 
-.PHONY: demo docs picture picture-of-page packages test test-fast test-host test-nightly check constraints lock clean
+.PHONY: demo docs picture picture-of-page packages bench test test-fast test-host test-nightly check constraints lock clean
 .DELETE_ON_ERROR:
 
 # No file but the virtual environment is left: so no byte code beside the sources.
@@ -71,6 +74,10 @@ picture: $(VENV)/.demo
 packages: $(VENV)/.test
 	$(PY) -m packages.build
 
+bench: $(VENV)/.test
+	@$(call INSTALL_PACKAGES,$(BENCH_PACKAGES))
+	$(PY) -m bench all page
+
 # The status page, by Debian's Chromium: make test-host installs it.
 picture-of-page: $(VENV)/.test
 	$(PY) -m docs.page
@@ -102,7 +109,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(PY)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(PY)
-	$(PIP_INSTALL) --editable '.[audit,demo,docs,package,test]'
+	$(PIP_INSTALL) --editable '.[audit,cluster,demo,docs,package,test]'
 	@touch $@ $(VENV)/.demo
 
 # Node.js is the machine's or, without one, the wheel's: tests/servers/node.py finds it.
@@ -113,7 +120,7 @@ $(MODULES): tests/servers/package.json tests/servers/package-lock.json tests/ser
 constraints: | $(PY)
 	rm -rf $(VENV)/newest
 	$(PY) -m venv $(VENV)/newest
-	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[audit,demo,docs,package,test]'
+	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[audit,cluster,demo,docs,package,test]'
 	echo "# The versions that were tested together: make constraints" >constraints.txt
 	$(VENV)/newest/bin/python -m pip freeze --exclude refresher >>constraints.txt
 	rm -rf $(VENV)/newest
@@ -127,6 +134,12 @@ lock: | $(PY)
 	    $(VENV)/locker/bin/uv pip compile -q --generate-hashes --no-header --universal --python-version 3.11 \
 	        --constraint constraints.txt pyproject.toml; } >requirements.lock.new
 	mv requirements.lock.new requirements.lock
+	$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	    >$(VENV)/locker/build.in
+	{ echo "# What builds refresher's wheel, and the hashes of its files: make lock"; \
+	    $(VENV)/locker/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --python-platform linux \
+	        --python-version 3.11 $(VENV)/locker/build.in; } >requirements-build.lock.new
+	mv requirements-build.lock.new requirements-build.lock
 	rm -rf $(VENV)/locker
 
 clean:
