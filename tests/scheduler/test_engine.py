@@ -118,6 +118,7 @@ async def test_half_reloaded_nodes_do_not_fight(fleet: Base):
 
         def gone() -> bool:
             for who in (old, new):
+                who.claims.lose(lost=False)  # nobody walks here
                 who.claims.wishes.told.set()
             return rows(fleet).split()[0::2] == ["crm"]
 
