@@ -5,6 +5,7 @@
 #   make test-fast    the tests that start no server: seconds
 #   make test-host    the tests that need root or Debian packages, which it installs
 #   make test-nightly the long ones
+#   make bench        the benchmarks, side by side, and the targets beside what was measured: about 20 minutes
 #   make packages     the .deb, the .rpm and their SBOM (CycloneDX), in dist/
 #   make check        ruff, mypy, import-linter, the documentation's links; known vulnerabilities, where somebody knows
 #   make docs         the documentation as a site, in build/site
@@ -32,12 +33,14 @@ PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
 INSTALL_PACKAGES = { [ "$$(id -u)" != 0 ] || ( [ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; \
     printf '\#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); }; apt-get update -qq && \
     DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq --yes $(1) ); }
+# What the benchmarks compare with; what is missing is left out, and said so.
+BENCH_PACKAGES := curl jq wrk
 # Whole files are shared out to four processes: tests with servers wait most of the time.
 SHARED_OUT = -n 4 --dist loadfile --no-loadscope-reorder
 MODULES := tests/servers/node_modules/.package-lock.json
 HOST_LOG := $(VENV)/host-tests.log
 
-.PHONY: demo docs picture picture-of-page packages test test-fast test-host test-nightly check constraints lock clean
+.PHONY: demo docs picture picture-of-page packages bench test test-fast test-host test-nightly check constraints lock clean
 .DELETE_ON_ERROR:
 
 # No file but the virtual environment is left: so no byte code beside the sources.
@@ -70,6 +73,10 @@ picture: $(VENV)/.demo
 
 packages: $(VENV)/.test
 	$(PY) -m packages.build
+
+bench: $(VENV)/.test
+	@$(call INSTALL_PACKAGES,$(BENCH_PACKAGES))
+	$(PY) -m bench all page
 
 # The status page, by Debian's Chromium: make test-host installs it.
 picture-of-page: $(VENV)/.test

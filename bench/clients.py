@@ -22,8 +22,8 @@ from httpx_aiohttp import AiohttpTransport
 from refresher.core.model import HttpRequest
 from refresher.core.published import stamp
 from refresher.core.secret import Secret
-from refresher.daemon import PROVIDER_KEEPALIVE, VAULT_DEADLINE, VAULT_KEEPALIVE
 from refresher.http import Wire
+from refresher.parts import PROVIDER_KEEPALIVE, VAULT_DEADLINE, VAULT_KEEPALIVE
 
 FORM: Final = {
     "grant_type": "client_credentials",
@@ -98,7 +98,7 @@ async def over_aiohttp(place: Place, *, closing: bool = True) -> AsyncIterator[P
 
 @asynccontextmanager
 async def by_our_wire(place: Place) -> AsyncIterator[Pair]:
-    """refresher's own wire: a deadline and a size limit round httpx's transport over aiohttp."""
+    """Refresher's own wire: a deadline and a size limit round httpx's transport over aiohttp."""
     provider = Wire(deadline=timedelta(seconds=20), keepalive=PROVIDER_KEEPALIVE)
     vault = Wire(deadline=VAULT_DEADLINE, keepalive=VAULT_KEEPALIVE)
     form = "&".join(f"{name}={value}" for name, value in FORM.items()).encode()
@@ -136,7 +136,7 @@ def _by_httpx(place: Place, provider: httpx.AsyncClient, vault: httpx.AsyncClien
 
 @asynccontextmanager
 async def by_aiohttp(place: Place) -> AsyncIterator[Pair]:
-    """aiohttp by itself, every connection kept."""
+    """By aiohttp itself, every connection kept."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200)) as client:
 
         async def pair(number: int) -> None:
@@ -152,7 +152,7 @@ async def by_aiohttp(place: Place) -> AsyncIterator[Pair]:
 
 @contextmanager
 def by_requests(place: Place) -> Iterator[Callable[[int], None]]:
-    """hvac as it comes, over requests, and requests for the token; one after the other."""
+    """By hvac as it comes, over requests, and requests for the token; one after the other."""
     with requests.Session() as session:
         vault = hvac.Client(url=place.vault, token=place.token)
 
@@ -198,7 +198,7 @@ async def by_sockets(place: Place) -> AsyncIterator[Pair]:
         if idle[parts.netloc]:
             raw = idle[parts.netloc].pop()
         else:
-            _, raw = await loop.create_connection(_Raw, parts.hostname, parts.port)
+            _, raw = await loop.create_connection(_Raw, parts.hostname or "", parts.port or 80)
         head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
         answer = json.loads(await raw.ask(head.encode() + body))
         idle[parts.netloc].append(raw)

@@ -49,7 +49,7 @@ def run(*, quick: bool) -> Report:
     report = Report("cron", quick=quick)
     missing = [name for name in ("curl", "jq") if shutil.which(name) is None]
     with house() as (stand, bao):
-        costs = asyncio.run(_rounds(stand, _lines(stand, bao, missing), 2 if quick else 9, 8 if quick else 160))
+        costs = asyncio.run(_rounds(stand, _lines(stand, bao, missing), 1 if quick else 9, 8 if quick else 160))
     for key, values in costs.items():
         report.add(f"{key}_ms", f"{WHATS[key]}, processor time per rotation", "ms", values)
     for key in costs.keys() - {"whole"}:

@@ -16,7 +16,7 @@ from refresher.core.secret import Secret
 
 FLIGHTS: Final = (1, 8, 32, 128)
 ORIGINS: Final = (1, 50, 200)
-JOBS: Final = 400
+JOBS: Final = 250
 FIXED: Final = 8  # in flight, where the number of hosts changes
 HTTPX: Final = 100  # pairs of stock httpx in a round: a hundred tell enough
 
@@ -24,9 +24,9 @@ HTTPX: Final = 100  # pairs of stock httpx in a round: a hundred tell enough
 def run(*, quick: bool) -> Report:
     """Measure."""
     report = Report("flat", quick=quick)
-    flights, origins, jobs, rounds = ((1, 8), (1, 3), 16, 2) if quick else (FLIGHTS, ORIGINS, JOBS, 7)
+    flights, origins, jobs, rounds = ((1, 4), (1, 2), 4, 1) if quick else (FLIGHTS, ORIGINS, JOBS, 5)
     with house(max(origins)) as (stand, bao):
-        costs = asyncio.run(_rounds(stand, token_of(bao), flights, origins, jobs, rounds))
+        costs = asyncio.run(_rounds(stand, token_of(bao), flights, origins, jobs, rounds, warm_up=not quick))
     for kind, sizes, unit in (("flight", flights, "in flight"), ("origin", origins, "token hosts")):
         for who, name in (("whole", "refresher"), ("httpx", "stock httpx, the bare pair")):
             first = costs[f"{who}_{kind}_{sizes[0]}"]
@@ -41,17 +41,24 @@ def run(*, quick: bool) -> Report:
 
 
 async def _rounds(  # noqa: PLR0913, PLR0917  # the sizes
-    stand: House, token: Secret, flights: tuple[int, ...], origins: tuple[int, ...], jobs: int, rounds: int
+    stand: House,
+    token: Secret,
+    flights: tuple[int, ...],
+    origins: tuple[int, ...],
+    jobs: int,
+    rounds: int,
+    *,
+    warm_up: bool,
 ) -> Mapping[str, list[float]]:
     costs: defaultdict[str, list[float]] = defaultdict(list)
     cases = [("flight", size, size, 1) for size in flights] + [("origin", size, FIXED, size) for size in origins]
-    for turn in range(rounds + 1):
+    for turn in range(rounds + warm_up):
         for kind, size, at_once, hosts in cases[turn % len(cases) :] + cases[: turn % len(cases)]:
             for who, spent in (
                 ("whole", await _whole(stand, at_once, hosts, jobs)),
                 ("httpx", await _httpx(stand, token, at_once, hosts, min(jobs, HTTPX))),
             ):
-                if turn:  # the first is to warm up
+                if turn >= warm_up:
                     costs[f"{who}_{kind}_{size}"].append(spent)
     return costs
 

@@ -4,31 +4,32 @@
 """
 
 import asyncio
+import io
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from bench.servers import LIFETIME, TOKEN_BYTES
-from refresher import daemon
+from refresher import parts as wired
 from refresher.config import load
 from refresher.core.events import Event
 from refresher.core.model import Channel, HttpRequest, HttpResponse
 from refresher.core.published import stamp
 from refresher.core.settings import LogSettings, Settings
 from refresher.host import log
-from refresher.ports import Clock
+from refresher.ports import Clock, Sink
 from refresher.roster import Roster
 from refresher.scheduler.apscheduler import Bell
 from refresher.sinks.log import LogSink
 from refresher.timed import Bell as AnyBell
 from refresher.web import wiring
 
+WIRE: Final = "Channels"  # what parts.py makes its wires of
 JSON: Final = (("content-type", "application/json"),)
 
 
@@ -57,13 +58,13 @@ class Counted:
 class Fleet:
     """Jobs that are served. Make it with `serving`."""
 
-    def __init__(self, parts: daemon.Parts, roster: Roster, bell: AnyBell, counted: Counted) -> None:
+    def __init__(self, parts: wired.Parts, roster: Roster, bell: AnyBell, counted: Counted) -> None:
         self.parts, self.roster, self.bell, self.counted = parts, roster, bell, counted
         self.names = tuple(roster.charges)
 
     def make_due(self, names: Collection[str]) -> None:
         """Have the bell ring for `names` at once, and a token be fetched although none is due."""
-        self.roster._walks.forced.update(names)  # noqa: SLF001  # what `once --force` does, while the bell rings
+        self.roster._walks.forced.update(names)  # what `once --force` does
         for name in names:
             self.bell.schedule(name, timedelta())
 
@@ -78,10 +79,10 @@ class Fleet:
 async def serving(settings: Settings, *, wait: bool = True) -> AsyncIterator[Fleet]:
     """Serve the jobs of `settings`; yield when each was looked at, and what was due is done, or at once."""
     counted, stop, ready = Counted(), asyncio.Event(), asyncio.Event()
-    sinks = (LogSink(), counted, *wiring.meters(settings))
+    sinks: tuple[Sink, ...] = (LogSink(), counted, *wiring.meters(settings))
     with tempfile.TemporaryFile("w", prefix="refresher-bench.") as lines:
-        log.configure(LogSettings(format="json"), stream=lines)  # type: ignore[arg-type]  # a text file by another name
-        async with daemon.build(settings, sinks=sinks) as parts:
+        log.configure(LogSettings(format="json"), stream=lines)
+        async with wired.build(settings, sinks=sinks) as parts:
             await parts.login()
             bell = parts.timing.bell(Bell(parts.clock))
             roster = parts.roster(bell)
@@ -89,12 +90,12 @@ async def serving(settings: Settings, *, wait: bool = True) -> AsyncIterator[Fle
                 group.create_task(roster.serve(stop, ready.set))
                 if wait:
                     await ready.wait()
-                    while any(name in roster._walks for name in roster.charges):  # noqa: SLF001  # who is busy
-                        await asyncio.sleep(0.02)
+                    while any(name in roster._walks for name in roster.charges):
+                        await parts.clock.sleep(timedelta(milliseconds=20))
                 yield Fleet(parts, roster, bell, counted)
                 stop.set()
             bell.close()
-        log.configure(LogSettings(format="json"), stream=open(os.devnull, "w"))  # noqa: SIM115, PTH123  # as long as the process
+        log.configure(LogSettings(), stream=io.StringIO())  # the file is gone
 
 
 def settings_of(config: Path) -> Settings:
@@ -108,19 +109,21 @@ class Instant:
     Where `stands` is set, every path holds a token of ours with an hour to live; else none holds anything.
     """
 
-    asked: Counter[str] = Counter()
-    stands = False
-    _versions: Counter[str] = Counter()
-    _number = 0
+    asked: ClassVar[Counter[str]] = Counter()
+    stands: ClassVar[bool] = False
+    _versions: ClassVar[Counter[str]] = Counter()
+    _number: ClassVar[int] = 0
 
-    def __init__(self, *, deadline: timedelta, keepalive: timedelta, clock: Clock, usual: Channel | None = None) -> None:
+    def __init__(
+        self, *, deadline: timedelta, keepalive: timedelta, clock: Clock, usual: Channel | None = None
+    ) -> None:
         del deadline, keepalive, clock, usual
 
     @classmethod
     def install(cls, *, stands: bool) -> None:
-        """Take the place of the real wire in daemon.py, for the rest of the process."""
+        """Take the place of the real wire in parts.py, for the rest of the process."""
         cls.stands, cls.asked, cls._versions = stands, Counter(), Counter()
-        daemon.Channels = cls  # type: ignore[misc, assignment]  # as a test would
+        setattr(wired, WIRE, cls)
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Answer, after the loop went round once."""

@@ -1,7 +1,7 @@
 """`peers`: the daemon beside `bao agent`, the nearest program that keeps something fresh and that runs here.
 
-The agent reads secrets and renders each into a file; the daemon asks for a token and writes each into Vault. They do not
-do the same: the agent has one request for each change, the daemon two, and a decision. What both cost is told.
+The agent reads secrets and renders each into a file; the daemon asks for tokens and writes each into Vault. They do
+not do the same: the agent has one request for each change, the daemon two, and a decision. What both cost is told.
 """
 
 import json
@@ -26,7 +26,7 @@ LIFETIME: Final = 12  # seconds: a job of the daemon's is due again after 8 to 1
 def run(*, quick: bool) -> Report:
     """Measure."""
     report = Report("peers", quick=quick)
-    jobs, seconds = (5, 8.0) if quick else (JOBS, 40.0)
+    jobs, seconds, every = (3, 2.0, 1) if quick else (JOBS, 40.0, EVERY)
     with house(lifetime=LIFETIME) as (stand, bao):
         with daemon(stand.config(jobs)) as running:
             running.wait(jobs)
@@ -34,8 +34,8 @@ def run(*, quick: bool) -> Report:
             time.sleep(seconds)
             running.poll()
             rotations, spent = len(running.rotated) - done, running.cpu - cpu
-            _tell(report, "refresher", "refresher: rotations", rotations, spent, running.rss, time.monotonic() - began)
-        with _agent(stand, bao, jobs) as (agent, renders):
+            _tell(report, "refresher", "refresher: rotations", rotations, spent, running.rss, seconds)
+        with _agent(stand, bao, jobs, every) as (agent, renders):
             while renders() < jobs:
                 time.sleep(0.1)
             cpu, done, began = agent.cpu, renders(), time.monotonic()
@@ -45,12 +45,12 @@ def run(*, quick: bool) -> Report:
                 for job in range(jobs):  # each look of the agent finds something else
                     data = {"data": {"access_token": f"{'t' * 900}{number}", "expires_at": str(number)}}
                     bao.api("POST", f"secret/data/peers/{job}", data)
-                again = time.monotonic() + EVERY
+                again = time.monotonic() + every
                 while time.monotonic() < min(again, ends):
                     time.sleep(0.2)
                     renders()
             seen, spent = renders() - done, agent.cpu - cpu
-            _tell(report, "agent", "bao agent: files rendered", seen, spent, agent.rss, time.monotonic() - began)
+            _tell(report, "agent", "bao agent: files rendered", seen, spent, agent.rss, seconds)
     report.add(
         "each_to_agent",
         "processor time of a rotation against that of a file that the agent renders",
@@ -58,10 +58,10 @@ def run(*, quick: bool) -> Report:
         [report.figures["refresher_ms"].median / report.figures["agent_ms"].median],
     )
     report.note(
-        "Not measured: oauth-token-refresher (LoneExile) and vault-oauth2-credentials-agent (edspc). Both are Go programs"
-        " that no registry of ready programs has; there is no Go tool chain here to build them with."
+        "Not measured: oauth-token-refresher (LoneExile) and vault-oauth2-credentials-agent (edspc). Both are Go"
+        " programs that no registry of ready programs has; there is no Go tool chain here to build them with."
     )
-    report.note(f"{jobs} secrets. The agent looks at each every {EVERY} s and renders what has changed.")
+    report.note(f"{jobs} secrets. The agent looks at each every {every} s and renders what has changed.")
     return report
 
 
@@ -73,14 +73,15 @@ def _tell(report: Report, key: str, what: str, count: int, cpu: float, rss: int,
 
 
 @contextmanager
-def _agent(stand: House, bao: OpenBao, jobs: int) -> Iterator[tuple[Daemon, "_Renders"]]:
+def _agent(stand: House, bao: OpenBao, jobs: int, every: int) -> Iterator[tuple[Daemon, "_Renders"]]:
     where = stand.folder / "rendered"
     where.mkdir()
     for job in range(jobs):
         bao.api("POST", f"secret/data/peers/{job}", {"data": {"access_token": "none", "expires_at": "0"}})
+    text = '{{ with secret "secret/data/peers/%d" }}{{ .Data.data.access_token }}{{ end }}'
     templates = [
         {
-            "contents": f'{{{{ with secret "secret/data/peers/{job}" }}}}{{{{ .Data.data.access_token }}}}{{{{ end }}}}',
+            "contents": text % job,
             "destination": str(where / str(job)),
             "left_delimiter": "{{",
             "right_delimiter": "}}",
@@ -91,14 +92,15 @@ def _agent(stand: House, bao: OpenBao, jobs: int) -> Iterator[tuple[Daemon, "_Re
     config = {
         "vault": {"address": stand.address},
         "auto_auth": {"method": [{"type": "token_file", "config": {"token_file_path": str(token)}}]},
-        "template_config": {"static_secret_render_interval": f"{EVERY}s"},
+        "template_config": {"static_secret_render_interval": f"{every}s"},
         "template": templates,
     }
     file = private(stand.folder / "agent.json", json.dumps(config))
     log = stand.folder / "agent.log"
-    with log.open("wb") as out, subprocess.Popen(
-        [openbao.find_binary(), "agent", f"-config={file}"], stdout=out, stderr=out
-    ) as process:
+    with (
+        log.open("wb") as out,
+        subprocess.Popen([openbao.find_binary(), "agent", f"-config={file}"], stdout=out, stderr=out) as process,
+    ):
         try:
             yield Daemon(process, log), _Renders(where)
         finally:

@@ -92,12 +92,12 @@ class Daemon:
     @property
     def descriptors(self) -> int:
         """Open files."""
-        return len(os.listdir(f"/proc/{self._process.pid}/fd"))
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
 
     @property
     def threads(self) -> int:
         """Threads."""
-        return len(os.listdir(f"/proc/{self._process.pid}/task"))
+        return len(list(Path(f"/proc/{self._process.pid}/task").iterdir()))
 
 
 @contextmanager

@@ -43,9 +43,7 @@ class Report:
         """Add a figure; return its median."""
         found = [float(value) for value in values]
         median = statistics.median(found)
-        self.figures[key] = Figure(
-            what, unit, _rounded(median), _rounded(min(found)), _rounded(max(found)), len(found)
-        )
+        self.figures[key] = Figure(what, unit, _rounded(median), _rounded(min(found)), _rounded(max(found)), len(found))
         return median
 
     def ratio(self, key: str, what: str, above: Sequence[float], below: Sequence[float]) -> float:
@@ -111,7 +109,8 @@ def machine() -> Mapping[str, Any]:
         "memory_gib": round(int(memory.split()[1]) / 2**20, 1),
         "system": f"Linux {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 1),
+        "load": round(os.getloadavg()[0], 1),  # of all that is at work on it
+        "niceness": os.nice(0),
         "versions": {name: version(name) for name in LIBRARIES},
     }
 

@@ -33,7 +33,7 @@ def run(*, quick: bool) -> Report:
     """Measure."""
     report = Report("rotation", quick=quick)
     with house() as (stand, bao):
-        costs = asyncio.run(_rounds(stand, token_of(bao), rounds=3 if quick else 11, each=8 if quick else 160))
+        costs = asyncio.run(_rounds(stand, token_of(bao), rounds=1 if quick else 11, each=8 if quick else 160))
     for key, values in costs.items():
         report.add(f"{key}_ms", f"{WHATS[key]}, processor time per rotation", "ms", values)
     for key in costs:

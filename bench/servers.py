@@ -88,11 +88,33 @@ path = "tokens/job-{number:06}"
 @contextmanager
 def house(ports: int = 1, *, lifetime: int = LIFETIME) -> Iterator[tuple[House, OpenBao]]:
     """Start OpenBao (storage in memory) and the token endpoint."""
-    with folder() as where, openbao.start(where) as bao, token_endpoint(ports, lifetime=lifetime) as urls:
+    with folder() as where, _openbao(where) as bao, token_endpoint(ports, lifetime=lifetime) as urls:
         bao.mount("secret")
-        role_id, secret_id = bao.approle("bench", POLICY, token_ttl="700h")
+        role_id, secret_id = bao.approle("bench", POLICY, token_ttl="700h")  # noqa: S106  # how long it lives
         private(where / "vault.secret", secret_id.reveal())
         yield House(where, bao.address, role_id, urls), bao
+
+
+_shared: list[OpenBao] = []
+
+
+@contextmanager
+def one_for_all() -> Iterator[None]:
+    """Have all houses stand on one OpenBao, one after the other: a smoke run starts it once."""
+    with folder() as where, openbao.start(where) as bao:
+        _shared.append(bao)
+        yield
+        _shared.clear()
+
+
+@contextmanager
+def _openbao(where: Path) -> Iterator[OpenBao]:
+    if not _shared:
+        with openbao.start(where) as bao:
+            yield bao
+        return
+    yield _shared[0]
+    _shared[0].api("DELETE", "sys/mounts/secret")
 
 
 @contextmanager

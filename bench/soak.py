@@ -15,9 +15,12 @@ WARM: Final = 1 / 8  # of the run is to warm up: an hour of eight
 def run(*, quick: bool, hours: float = 8.0) -> Report:
     """Measure."""
     report = Report("soak", quick=quick)
-    seconds, every = (20.0, 2.0) if quick else (hours * 3600, 30.0)
+    seconds, every = (3.0, 0.5) if quick else (hours * 3600, 30.0)
     samples: list[tuple[float, int, int, int]] = []
-    with house(lifetime=LIFETIME) as (stand, _), daemon(stand.config(JOBS, listen=str(stand.folder / "web"))) as running:
+    with (
+        house(lifetime=LIFETIME) as (stand, _),
+        daemon(stand.config(JOBS, listen=str(stand.folder / "web"))) as running,
+    ):
         began = time.monotonic()
         while (at := time.monotonic() - began) < seconds:
             time.sleep(every)
@@ -29,7 +32,7 @@ def run(*, quick: bool, hours: float = 8.0) -> Report:
     first, last = warm[: len(warm) // 5 + 1], warm[-(len(warm) // 5 + 1) :]
     report.add("hours", "hours", "h", [seconds / 3600])
     report.add("rotations", "rotations", "", [rotations])
-    report.add("cpu_ms", "processor time per rotation, everything counted", "ms", [cpu / rotations * 1000])
+    report.add("cpu_ms", "processor time per rotation, everything counted", "ms", [cpu / max(rotations, 1) * 1000])
     for place, (key, what, unit, scale) in enumerate(
         (
             ("rss", "resident memory", "MiB", 2**20),
@@ -38,7 +41,12 @@ def run(*, quick: bool, hours: float = 8.0) -> Report:
         ),
         start=1,
     ):
-        report.add(f"{key}_first", f"{what}, the first fifth after an eighth of the run", unit, [o[place] / scale for o in first])
+        report.add(
+            f"{key}_first",
+            f"{what}, the first fifth after an eighth of the run",
+            unit,
+            [o[place] / scale for o in first],
+        )
         report.add(f"{key}_last", f"{what}, the last fifth", unit, [o[place] / scale for o in last])
     grown = report.figures["rss_last"].median / report.figures["rss_first"].median - 1
     report.add("rss_growth", "growth of the resident memory after the first eighth", "%", [grown * 100])

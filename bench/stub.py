@@ -57,7 +57,7 @@ async def serve(ports: int, lifetime: int, size: int) -> None:
     ]
     print(json.dumps([server.sockets[0].getsockname()[1] for server in servers]), flush=True)
     ended = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), lambda: os.read(sys.stdin.fileno(), 1) or ended.set())
+    loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1) else ended.set())
     await ended.wait()
 
 

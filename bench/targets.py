@@ -54,7 +54,12 @@ TARGETS: Final = (
     Target("memory per job, 100,000 jobs", 2, "KiB", ("scale.memory_100000",)),
     Target("--version against a bare interpreter", 3, "x", ("start.version_to_bare",)),
     Target("--help against a bare interpreter", 5, "x", ("start.help_to_bare",)),
-    Target("growth from 1,000 to 100,000 jobs, exponent", 1.05, "", ("scale.exponent_start", "scale.exponent_sweep", "scale.exponent_walk")),
+    Target(
+        "growth from 1,000 to 100,000 jobs, exponent",
+        1.05,
+        "",
+        ("scale.exponent_start", "scale.exponent_sweep", "scale.exponent_walk"),
+    ),
     Target("soak: growth of the resident memory", 5, "%", ("soak.rss_growth",)),
     Target("soak: open files and threads more", 0, "", ("soak.descriptors_change", "soak.threads_change")),
 )
@@ -76,7 +81,9 @@ def table(found: Found) -> str:
     """Return the table as text."""
     lines = [("what", "target", "measured", ""), *rows(found)]
     widths = [max(len(line[place]) for line in lines) for place in range(4)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def _with(measured: tuple[str, bool | None], verdicts: Mapping[bool | None, str]) -> tuple[str, str]:

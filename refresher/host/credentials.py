@@ -68,7 +68,7 @@ class LocalReferences:
 
     def _is_mounted(self, path: Path) -> bool:
         """Whether `path` leads into a file system of its own below one of the folders for that."""
-        above = next((folder.parent for folder in self._mounts if path.is_relative_to(folder)), None)
+        above = next((folder.parent for folder in self._mounts if f"{path}/".startswith(f"{folder}/")), None)
         try:
             return above is not None and ".." not in path.parts and path.stat().st_dev != above.stat().st_dev
         except OSError:

@@ -172,8 +172,8 @@ HEAVY = {"apscheduler", "hvac", "httpx", "aiohttp", "structlog", "asyncio", "req
 @pytest.mark.parametrize(
     ("arguments", "never"),
     [
-        (["--version"], HEAVY | {"typer", "rich", "pydantic", "tomllib", "dataclasses"}),
-        (["--help"], HEAVY | {"typer", "rich", "pydantic", "tomllib", "dataclasses"}),
+        (["--version"], HEAVY | {"typer", "rich", "pydantic", "tomli", "tomllib", "dataclasses"}),
+        (["--help"], HEAVY | {"typer", "rich", "pydantic", "tomli", "tomllib", "dataclasses"}),
         (["check"], HEAVY | {"rich"}),
         (["schema"], HEAVY | {"rich"}),
         (["init", "-"], HEAVY | {"rich", "refresher.config.models"}),

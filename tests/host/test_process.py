@@ -61,3 +61,16 @@ def test_a_system_without_prctl_is_told_of(monkeypatch: pytest.MonkeyPatch, fail
 def test_too_few_open_files_are_told(monkeypatch, walks, allowed, short):
     monkeypatch.setattr(process.resource, "getrlimit", lambda _which: (allowed, -1))
     assert bool(process.files_short(walks)) == short
+
+
+def test_what_stands_is_kept_out_of_the_collectors_rounds() -> None:
+    code = """
+import gc
+from refresher.host import process
+gc.collect()
+before = len(gc.get_objects())
+process.keep_what_stands()
+assert gc.get_freeze_count() >= before * 0.9 > 0, (gc.get_freeze_count(), before)
+assert len(gc.get_objects()) < before / 10
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,7 @@
 """The ledger: what it keeps over a restart, and that nothing that happens to its file is in anybody's way."""
 
 import sqlite3
+import time
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -166,3 +167,24 @@ def test_its_file_is_private(tmp_path):
     write(tmp_path, ENDED)
     for file in tmp_path.iterdir():
         assert file.stat().st_mode & 0o077 == 0, file
+
+
+def test_what_comes_close_together_is_committed_together(tmp_path, monkeypatch):
+    batches = []
+
+    def insert(database, batch, real=tables.insert):
+        batches.append(len(batch))
+        real(database, batch)
+
+    monkeypatch.setattr(tables, "insert", insert)
+    monkeypatch.setattr(ledger, "GATHER_S", 30)  # the end of the daemon does not wait for it
+    book = Ledger(tmp_path, "default")
+    book.note(ENDED, NOW, KEPT)
+    while not book._items.empty():  # the writer has the first, and waits for more
+        time.sleep(0.01)
+    time.sleep(0.1)  # for one that does not wait to write it
+    for number in range(1, 10):
+        book.note(ENDED, NOW + timedelta(minutes=number), KEPT)
+    book.close()
+    assert batches == [10]
+    assert len(rows(tmp_path)) == 10
