@@ -227,13 +227,19 @@ async def test_one_that_raises_loses_it(fleet: Base, monkeypatch: pytest.MonkeyP
 
 
 async def frozen(fleet: Base, monkeypatch: pytest.MonkeyPatch, one) -> None:
-    """Have a node say nothing more of the job that it has, as if it were frozen."""
+    """Have a node neither say nor take anything more while it has a job, as if it were frozen."""
 
     async def silent(*_):
         pass
 
     monkeypatch.setattr(FencedQueries, "update_heartbeat", silent)
     assert await one.due() == ("crm",)
+    owner, dequeue = fleet.sql("SELECT queue_manager_id FROM refresher.pgqueuer"), FencedQueries.dequeue
+
+    async def of_others(self, **how):
+        return [] if str(how["queue_manager_id"]) == owner else await dequeue(self, **how)
+
+    monkeypatch.setattr(FencedQueries, "dequeue", of_others)
     fleet.sql("UPDATE refresher.pgqueuer SET heartbeat = now() - interval '1 h' WHERE status = 'picked'")
 
 
