@@ -10,7 +10,7 @@
 #   make check        ruff, mypy, import-linter, the documentation's links; known vulnerabilities, where somebody knows
 #   make docs         the documentation as a site, in build/site
 #   make constraints  take the newest versions that pyproject.toml allows
-#   make lock         the hashes of what the packages ship, at the versions of constraints.txt
+#   make lock         the hashes of what the packages ship, at the versions of constraints.txt, and of what builds them
 #   make clean        back to a fresh clone
 #
 # PYTHON names the interpreter to use; PYTEST_ARGS goes to pytest.
@@ -109,7 +109,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(PY)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(PY)
-	$(PIP_INSTALL) --editable '.[audit,demo,docs,package,test]'
+	$(PIP_INSTALL) --editable '.[audit,cluster,demo,docs,package,test]'
 	@touch $@ $(VENV)/.demo
 
 # Node.js is the machine's or, without one, the wheel's: tests/servers/node.py finds it.
@@ -120,7 +120,7 @@ $(MODULES): tests/servers/package.json tests/servers/package-lock.json tests/ser
 constraints: | $(PY)
 	rm -rf $(VENV)/newest
 	$(PY) -m venv $(VENV)/newest
-	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[audit,demo,docs,package,test]'
+	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check '.[audit,cluster,demo,docs,package,test]'
 	echo "# The versions that were tested together: make constraints" >constraints.txt
 	$(VENV)/newest/bin/python -m pip freeze --exclude refresher >>constraints.txt
 	rm -rf $(VENV)/newest
@@ -134,6 +134,12 @@ lock: | $(PY)
 	    $(VENV)/locker/bin/uv pip compile -q --generate-hashes --no-header --universal --python-version 3.11 \
 	        --constraint constraints.txt pyproject.toml; } >requirements.lock.new
 	mv requirements.lock.new requirements.lock
+	$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	    >$(VENV)/locker/build.in
+	{ echo "# What builds refresher's wheel, and the hashes of its files: make lock"; \
+	    $(VENV)/locker/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --python-platform linux \
+	        --python-version 3.11 $(VENV)/locker/build.in; } >requirements-build.lock.new
+	mv requirements-build.lock.new requirements-build.lock
 	rm -rf $(VENV)/locker
 
 clean:

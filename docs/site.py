@@ -28,13 +28,13 @@ FOLDERS: Final = {
     "adr": "Decisions",
 }
 GROUPS: Final = {
-    "Set it up": ("bootstrap", "vault-login", "systemd", "from-cron"),
+    "Set it up": ("bootstrap", "vault-login", "systemd", "from-cron", "teams"),
     "Ask for tokens": (
         *("client-credentials", "password", "refresh-token", "authorize", "signed-grant", "token-exchange"),
         *("client-authentication", "discovery", "unusual-requests", "exec", "verify", "mtls", "proxy"),
         "add-a-provider",
     ),
-    "Watch over it": ("monitoring", "plan"),
+    "Watch over it": ("monitoring", "plan", "hooks", "expiry", "break-glass"),
 }
 INNER: Final = {"readers": "Read tokens", "runbooks": "Runbooks"}
 ON_THE_SITE: Final = (".md", ".png", ".svg", ".json")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Final
 
-from packages.lock import FILE
+from packages.lock import BUILD, FILE
 
 ROOT: Final = Path(__file__).parents[1]
 PIP: Final = (sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check")
@@ -53,7 +54,11 @@ def normal(name: str) -> str:
 def wheel(target: Path) -> None:
     """Build refresher's wheel and install it in the folder `target`."""
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run([*PIP, "wheel", "--no-deps", "--wheel-dir", scratch, str(ROOT)], check=True)
+        tools = f"{scratch}/tools"
+        locked = ("--require-hashes", "--requirement", str(BUILD))
+        subprocess.run([*PIP, "install", "--no-compile", "--target", tools, *locked], check=True)
+        ours = (*PIP, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", scratch, str(ROOT))
+        subprocess.run(ours, check=True, env=os.environ | {"PYTHONPATH": tools})
         (built,) = Path(scratch).glob("*.whl")
         alone = ("--no-deps", "--no-compile", "--ignore-requires-python", "--target", scratch + "/tree")
         subprocess.run([*PIP, "install", *alone, str(built)], check=True)

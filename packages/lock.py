@@ -1,4 +1,7 @@
-"""requirements.lock: each release that the packages ship, by the hashes of its files. `make lock` writes it."""
+"""requirements.lock: each release that the packages ship, by the hashes of its files. `make lock` writes it.
+
+requirements-build.lock is the same for what builds refresher's own wheel, which runs code that could change it.
+"""
 
 import re
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 FILE: Final = Path(__file__).parents[1] / "requirements.lock"
+BUILD: Final = FILE.with_name("requirements-build.lock")
 _PINNED: Final = re.compile(r"([a-z0-9-]+)==([^ ;]+)(?: ; ([^\\]*))? \\")
 _HASH: Final = re.compile(r" +--hash=sha256:([0-9a-f]{64})(?: \\)?")
 _WANTED_BY: Final = re.compile(r" +# +(?:via +)?([a-z0-9-]+)(?: \(pyproject\.toml\))?")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 import refresher
-from refresher import reload
+from refresher import reload, turns
 from refresher.control import wiring as control
 from refresher.core import errors
 from refresher.core.events import Event, EventName, Field, Level
@@ -46,8 +46,13 @@ async def run(
 
     `last`: the process ends with it, and hears no more signals from then on.
     """
-    stop = stop or asyncio.Event()
-    async with build(settings, sinks=(*(sinks or (LogSink(),)), *wiring.meters(settings)), patience=LAST_CALL) as parts:
+    stop, sinks = stop or asyncio.Event(), (*(sinks or (LogSink(),)), *wiring.meters(settings))
+    key = b""
+    if settings.postgres is not None:
+        async with build(settings, sinks=sinks, looks=True) as parts:
+            if not (key := await turns.key(parts)):
+                return EX_UNAVAILABLE
+    async with build(settings, sinks=sinks, key=key, patience=LAST_CALL) as parts:
         daemon = Daemon(parts, stop)
         handlers = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set}
         handlers |= {signal.SIGHUP: daemon.reload.set, signal.SIGUSR2: daemon.reload_by_force}
@@ -59,18 +64,17 @@ class Daemon:
     """A running daemon: the roster, its watch, Vault's logins, and the signals."""
 
     def __init__(self, parts: Parts, stop: asyncio.Event) -> None:
-        from refresher.scheduler.apscheduler import Bell  # noqa: PLC0415  # a single pass needs no bell
-
         self._parts = parts
         self._stop = stop
         self.reload = asyncio.Event()  # set: read jobs.toml again
         self._forced = False
         self._refusals = Refusals()
-        self._bell = parts.timing.bell(Bell(parts.clock))
-        self._roster = parts.roster(self._bell)
+        self._turns = turns.of(parts, parts.local.read, lambda: self._roster)
+        self._roster = parts.roster(self._turns.bell)
         self._rounds: list[asyncio.Task[None]] = []
         self._steady = partial(steady, clock=parts.clock, sink=parts.sink)
         self._watch = Watch(self._roster, clock=parts.clock, sink=parts.sink, holder=parts.identity.holder)
+        self._watch.doubts = self._turns.bell.shared
         manager = Manager(parts.clock)
         self._heart = Heartbeat(self._roster, self._watch, manager=manager, clock=parts.clock, sink=parts.sink)
 
@@ -111,13 +115,15 @@ class Daemon:
                 *logins,
                 partial(self._reloads, group),
                 *served,
+                *self._turns.rounds,
             )
             self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
+            self._turns.begin(group, self._stop)
             await roster.serve(self._stop, ready)
+            await self._turns.stop()
             for task in self._rounds:
                 task.cancel()
-        self._bell.close()
         self._tell("stopped", jobs=len(roster.charges))
         return EX_OK
 

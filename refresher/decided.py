@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from refresher.charge import Charge
 from refresher.core import policy
+from refresher.ports import Scheduler
 
 # All of a charge that `Charge.facts` is made of; a test holds it to that.
 FACTS: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(
@@ -70,3 +71,10 @@ class Decided:
     def forget(self, name: str) -> None:
         """Forget a job that is gone, and the secrets among its facts."""
         self._waits.pop(name, None)
+
+
+def may_walk(scheduler: Scheduler | None, charge: Charge, *, force: bool = False) -> bool:
+    """Whether a walk of `charge` is ours to begin. What is in our hands and unwritten is, whoever else is there."""
+    if scheduler is None or force or charge.pending or charge.leaving:
+        return True
+    return scheduler.ours(charge.job.name, urgent=charge.changed)

@@ -1,6 +1,6 @@
 """Where a job's tokens come from: its token endpoint, which discovery may have to find first, or its program."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -28,6 +28,7 @@ class Endpoint:
         self._programs = programs
         self._discovery = discovery
         self._clock = clock
+        self.gate: Callable[[str], bool] = lambda _: True  # whether a job is still ours to ask for
 
     async def ask(self, job: Job, grant: GrantName, secrets: Mapping[str, Secret]) -> tuple[HttpResponse, datetime]:
         """Return the reply to one request for a token, and when the request was sent.
@@ -35,6 +36,9 @@ class Endpoint:
         Raises TransportError when there is no reply, and UnreadableReferenceError, before anything is sent, for what
         can't be used.
         """
+        if not self.gate(job.name):
+            why = "nothing was sent: another machine may have taken the job over"
+            raise TransportError("not_ours", why, sent=False)
         if job.shape.program is not None:
             sent_at, ticks = self._clock.now(), self._clock.monotonic()
             return await self._programs.run(job, secrets), self._as_of_now(sent_at, ticks)

@@ -12,7 +12,7 @@ from refresher.charge import Charge
 from refresher.core import outcome
 from refresher.core.job import Job
 from refresher.core.remembered import Attempted, Remembered
-from refresher.ports import Clock, Ledger, Sink
+from refresher.ports import Clock, Ledger, Scheduler, Sink
 
 _T = TypeVar("_T")
 
@@ -33,6 +33,14 @@ class Memory:
             return Charge(job=job)
         charge = Charge(job=job)
         return recall(charge, kept.as_of(charge.now(self._clock)))  # time is reckoned from here: waits are as of now
+
+    def renew(self, charge: Charge | None, scheduler: Scheduler) -> None:
+        """Where other machines may have walked `charge` since we did: know what they kept, and look at Vault again."""
+        if charge is None or not scheduler.shared or charge.pending:
+            return
+        charge.held = None
+        if (kept := self._of(lambda ledger: ledger.recall(charge.job.name))) is not None:
+            recall(charge, kept.as_of(charge.now(self._clock)))
 
     def handed_on(self, charge: Charge, heir: Charge) -> Charge:
         """Return the charge of the heir's job, with what was known of it under its old name, and the history too."""

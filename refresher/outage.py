@@ -86,7 +86,7 @@ class Outages:
         return next((outage.error for outage in self._holding(job)), None)
 
     def begin(self, job: Job, ended: Outcome, group: asyncio.TaskGroup) -> None:
-        """Note what was away when a walk of `job` `ended`: some clusters, or one of its own; a probe waits in `group`."""
+        """Note what was away when a walk of `job` `ended`: some clusters, or one of its own; a probe waits."""
         if not ended.away and (holding := self._holding(job)):
             holding[0].jobs.add(job.name)
             self._wait(holding[0], ended.error, ended.retry_after)

@@ -28,6 +28,7 @@ from refresher.sinks import Fanout
 from refresher.sinks.log import LogSink
 from refresher.skew import Skew
 from refresher.state import journal, ledger
+from refresher.state.shared import SharedLedger
 from refresher.timed import Timing
 from refresher.vault import ReferenceReader, Vault, connect
 from refresher.verify import Verifier
@@ -41,31 +42,36 @@ HOOK_DEADLINE: Final = timedelta(seconds=10)  # of one call of a webhook
 class Parts:
     """What a daemon, or one pass, is made of. Make it with `build`."""
 
-    def __init__(self, settings: Settings, sinks: tuple[Sink, ...], stack: AsyncExitStack, *, looks: bool) -> None:
+    def __init__(
+        self, settings: Settings, sinks: tuple[Sink, ...], stack: AsyncExitStack, *, looks: bool, key: bytes = b""
+    ) -> None:
         self._directory = directory = paths.state_dir(settings.state_dir)
         known = paths.identity(directory, settings.instance)
+        self.ledger: ledger.Ledger | ledger.Reader | SharedLedger
         self.ledger = (ledger.Reader if looks else ledger.Ledger)(directory, settings.instance)
         stack.callback(self.ledger.close)
+        if key and settings.postgres is not None:
+            self.ledger = SharedLedger(self.ledger, settings.postgres.schema, known.holder)
         self.settings = settings
         warnings = (known.warning, self.ledger.warning, process.files_short(settings.limits.total))
         self.warnings = tuple(filter(None, (*settings.warnings, *warnings)))
-        self.identity = Identity(instance=settings.instance, holder=known.holder, key=known.key)
+        self.identity = Identity(instance=settings.instance, holder=known.holder, key=key or known.key)
         self.clock, self.sink = SystemClock(), Fanout(*sinks)
         self.timing = Timing(sinks, self.clock)
         self.stores: dict[str, Vault] = {}
         self._stack = stack
-        self._local, self._keeper = LocalReferences(), Kept(directory, settings.instance)
+        self.local, self._keeper = LocalReferences(), Kept(directory, settings.instance)
         self.http = self._wire(settings.request_deadline, PROVIDER_KEEPALIVE)
-        self.references = ReferenceReader(self._local, self.stores)
+        self.references = ReferenceReader(self.local, self.stores)
         self.discovery = Discovery(http=self.http, clock=self.clock)
         self.programs = Programs(self.sink)
         wire = Channels(deadline=HOOK_DEADLINE, keepalive=PROVIDER_KEEPALIVE, clock=self.clock)
         stack.push_async_callback(wire.aclose)
-        self.calls = Calls(self, http=wire, local=self._local, directory=directory)
-        endpoint = Endpoint(http=self.http, programs=self.programs, discovery=self.discovery, clock=self.clock)
+        self.calls = Calls(self, http=wire, local=self.local, directory=directory)
+        self.endpoint = Endpoint(http=self.http, programs=self.programs, discovery=self.discovery, clock=self.clock)
         verifier = Verifier(http=self.http, discovery=self.discovery, references=self.references, clock=self.clock)
         self.rotation = Rotation(
-            endpoint=endpoint,
+            endpoint=self.endpoint,
             verifier=verifier,
             stores=self.stores,
             references=self.references,
@@ -93,7 +99,7 @@ class Parts:
                     raise errors.ConfigError(
                         (errors.Mistake(str(self.settings.file), table, "", str(error)),)
                     ) from None
-                connected[name] = connect(cluster, wire, self.clock, self._local, self._keeper, self.sink)
+                connected[name] = connect(cluster, wire, self.clock, self.local, self._keeper, self.sink)
                 self._stack.push_async_callback(connected[name].aclose)
         self.stores |= connected
         return tuple(connected)
@@ -135,14 +141,20 @@ class Parts:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, sinks: tuple[Sink, ...] = (), looks: bool = False, patience: timedelta = HOOK_DEADLINE
+    settings: Settings,
+    *,
+    sinks: tuple[Sink, ...] = (),
+    looks: bool = False,
+    patience: timedelta = HOOK_DEADLINE,
+    key: bytes = b"",
 ) -> AsyncIterator[Parts]:
     """Build and wire the parts; on the way out close connections and revoke the Vault tokens that we logged in for.
 
     `looks`: for a verb that only looks, and keeps nothing in the ledger. `patience`: for hooks, at the end.
+    `key`: of a fleet's fingerprints, for a node of one.
     """
     async with AsyncExitStack() as stack:
-        parts = Parts(settings, sinks or (LogSink(),), stack, looks=looks)
+        parts = Parts(settings, sinks or (LogSink(),), stack, looks=looks, key=key)
         if not looks:
             await stack.enter_async_context(parts.calls.serving(patience))
         yield parts

@@ -82,7 +82,15 @@ class References(Protocol):
 
 
 class Scheduler(Protocol):
-    """The bell: says which jobs are due. Only relative delays cross this port; a wake-up is a hint."""
+    """The bell: says which jobs are due. Only relative delays cross this port; a wake-up is a hint.
+
+    `shared`: other machines have the same jobs, and whoever is called may not have been the last to walk one.
+    """
+
+    shared: bool
+
+    def ours(self, name: str, *, urgent: bool = False) -> bool:
+        """Whether a walk of `name` is ours to begin now; else it is called where it belongs, at once if `urgent`."""
 
     def schedule(self, name: str, delay: timedelta) -> None:
         """Ring for `name` after `delay`; a later call replaces an earlier one."""

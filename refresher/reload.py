@@ -24,6 +24,7 @@ FIXED: Final = (
     "drift_check",
     "request_deadline",
     "web_listen",
+    "postgres",
 )  # taken over at the next start alone
 LARGEST_LOSS: Final = 5  # a reload may lose one job in so many
 ROOM: Final = 12_000  # characters that a list of texts may take of a log line, which is cut at 16 KiB

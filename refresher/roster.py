@@ -17,7 +17,7 @@ from refresher.core.job import Job
 from refresher.core.orders import Orders
 from refresher.core.outcome import Outcome
 from refresher.core.settings import Limits
-from refresher.decided import Decided
+from refresher.decided import Decided, may_walk
 from refresher.memory import Memory
 from refresher.outage import Outages
 from refresher.ports import Clock, Ledger, Scheduler, SecretStore, Sink
@@ -72,7 +72,7 @@ class Roster:
 
     def offer(self, name: str, *, force: bool = False) -> None:
         """Queue `name` for a walk, or have it wait for Vault where that is away."""
-        if (charge := self.charges.get(name)) is not None:
+        if (charge := self.charges.get(name)) is not None and may_walk(self._scheduler, charge, force=force):
             if force:
                 self._walks.forced.add(name)
             self._walks.offer(charge)
@@ -88,6 +88,10 @@ class Roster:
     def is_busy(self, name: str) -> bool:
         """Whether somebody is busy with the job of that name, or about to be."""
         return name in self._walks
+
+    def is_walked(self, name: str) -> bool:
+        """Whether the job of that name is walked or looked at, and not only queued."""
+        return name in self._walks and name not in self._walks.queued
 
     def order(self, name: str, orders: Orders) -> None:
         """Have `orders` count for a job, after a restart too; a walk that is under way comes to its end."""
@@ -127,7 +131,7 @@ class Roster:
         now = charge.now(self._clock)
         match self._walks.decided(charge, now, self._verdict):
             case policy.Rotate():
-                self._walks.offer(charge)
+                self.offer(name)
             case policy.Wait(until=datetime() as until):
                 self._scheduler.schedule(name, until - now)
             case policy.Wait() | policy.Halt():
@@ -217,5 +221,6 @@ class Roster:
     async def _listen(self) -> None:
         while self._scheduler is not None:
             for name in await self._walks.called(self._scheduler, self.charges):
+                self._memory.renew(None if name in self._walks else self.charges.get(name), self._scheduler)
                 self.settle(name)
             await asyncio.sleep(0)

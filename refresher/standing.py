@@ -95,6 +95,7 @@ def plan_of(charge: Charge, now: datetime, holder: str, calendar: Calendar | Non
         expires_at=charge.expires_at,
         every=forecast.pace(job, lifetime, kept_alive=kept_alive, calendar=_calendar(job, now, calendar)),
         promised=promised,
+        behind=charge.perishables,
         warnings={},
     )
 

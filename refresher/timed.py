@@ -86,6 +86,11 @@ class TimedBell:
         self._clock = clock
         self._timer = timer
         self._deadlines: dict[str, float] = {}
+        self.shared = bell.shared
+
+    def ours(self, name: str, *, urgent: bool = False) -> bool:
+        """Whether a walk of `name` is ours to begin now."""
+        return self._bell.ours(name, urgent=urgent)
 
     def schedule(self, name: str, delay: timedelta) -> None:
         """Ring for `name` after `delay`; a later call replaces an earlier one."""

@@ -52,7 +52,7 @@ class Walks:
         self._sink = sink
         self._holder = identity.holder
         self._queue = Queue(limits)
-        self._queued: dict[str, Charge] = {}
+        self.queued: dict[str, Charge] = {}
         self._looking: set[str] = set()
         self._ended = ended
         self._turn = asyncio.Event()
@@ -67,7 +67,7 @@ class Walks:
         name = charge.job.name
         if self.stopping or name in self or self._outages.holds(charge.job):
             return
-        self._queued[name] = charge
+        self.queued[name] = charge
         self._queue.offer(Entry(charge.expires_at or FIRST, name, charge.job.host))
         self._call()
 
@@ -84,7 +84,7 @@ class Walks:
     def withdraw(self, name: str) -> None:
         """Forget a queued job: it is no longer what it was."""
         self._queue.withdraw(name)
-        if self._queued.pop(name, None) is not None:
+        if self.queued.pop(name, None) is not None:
             self._outages.walked(name, down=True)
 
     async def pump(self) -> None:
@@ -197,7 +197,7 @@ class Walks:
         """Start what may run; return whether anything was."""
         started = False
         while not self.stopping and (name := self._queue.take()) is not None:
-            self.group.create_task(self._run(self._queued.pop(name)))
+            self.group.create_task(self._run(self.queued.pop(name)))
             self._moved_at, started = self._clock.monotonic(), True
         return started
 

@@ -6,7 +6,7 @@ Rules of this module:
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from refresher.charge import Charge
@@ -33,6 +33,9 @@ class Watch:
         self._sink = sink
         self._holder = holder
         self.swept_at = clock.monotonic()  # when the sweep last went round
+        self.doubts = False  # other machines renew tokens too: what is remembered may be long past
+        self._doubted: dict[str, datetime] = {}
+        self._stale: list[str] = []
 
     async def sweep(self) -> None:
         """Every 25 s put each job where it belongs, say which tokens readers are losing, and notice clock leaps."""
@@ -54,6 +57,9 @@ class Watch:
                 fields: dict[str, Field] = {"error": "store_away", "jobs": len(names), "names": tuple(names[:NAMED])}
                 self._sink.tell(Event(name=name, level=LEVELS[name], fields=fields))
             self.swept_at = self._clock.monotonic()
+            stale, self._stale = self._stale, []
+            for job in stale:
+                await self._roster.look(job)
 
     def _tend(self, charge: Charge, away: dict[EventName, list[str]]) -> None:
         try:
@@ -96,6 +102,10 @@ class Watch:
         name: EventName = "expired" if now >= expires_at else "expiring"
         soon = promise is not None and expires_at - now < promise - GRACE and charge.warned != "expiring"
         if name == "expiring" and not soon:
+            return
+        if self.doubts and self._doubted.get(charge.job.name) != expires_at:
+            self._doubted[charge.job.name] = expires_at
+            self._stale.append(charge.job.name)  # looked at after this round, and told of in the next
             return
         charge.warned = name
         if self._roster.is_away(charge):

@@ -7,7 +7,13 @@ import pytest
 from tests.guards import events
 from tests.guards.canaries import Canaries
 
-pytest_plugins = ("tests.servers.providers", "tests.servers.no_skips", "tests.servers.openbao", "tests.measured")
+pytest_plugins = (
+    "tests.servers.providers",
+    "tests.servers.no_skips",
+    "tests.servers.openbao",
+    "tests.servers.postgres",
+    "tests.measured",
+)
 
 
 @pytest.fixture

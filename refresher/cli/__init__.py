@@ -29,6 +29,7 @@ VERBS = {
     "init": "Write a commented jobs.toml to start from.",
     "schema": "Print the JSON schema of jobs.toml, for editors.",
     "migrate": "Draft a jobs.toml from a crontab of token scripts; runs nothing, shows no secret.",
+    "cluster": "What several machines share in PostgreSQL: install, upgrade, verify, nodes.",
     "systemd": "Print a unit, for an installation that no package made.",
     "demo": "Watch it work: a real OpenBao and a practice provider on this machine.",
 }

@@ -1,5 +1,6 @@
 """`refresher history`: every attempt that the ledger has, oldest first."""
 
+import asyncio
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or
 from refresher.config import words
 from refresher.core.errors import RefresherError
 from refresher.core.published import stamp
+from refresher.core.settings import Postgres
 from refresher.host import paths
 from refresher.host.clock import SystemClock
 from refresher.state import ledger
@@ -32,11 +34,23 @@ def history(
     start = None if since is None else SystemClock().now() - _span(since)
     path = path_of(paths.state_dir(settings.state_dir), settings.instance)
     try:
-        for attempt in ledger.history(path, job=job, since=start):
+        known = ledger.history(path, job=job, since=start)
+        for attempt in known if settings.postgres is None else _of_the_fleet(settings.postgres, job, start):
             print(json.dumps(_stamped(attempt)) if as_json else _line(attempt))
     except ledger.FAILURES as error:
         raise RefresherError(f"{path}: the ledger can't be read ({type(error).__name__})") from None
     return 0
+
+
+def _of_the_fleet(settings: Postgres, job: str | None, since: datetime | None) -> list[Attempt]:
+    """Return what all nodes have told each other. Raises FleetError."""
+    from refresher.host.credentials import LocalReferences  # noqa: PLC0415  # where there is a fleet
+    from refresher.scheduler import administration  # noqa: PLC0415  # as above
+    from refresher.scheduler.database import Database  # noqa: PLC0415  # as above
+    from refresher.state import shared  # noqa: PLC0415  # as above
+
+    database = Database(settings, holder="history", read=LocalReferences().read)
+    return asyncio.run(administration.answered(database, lambda one: shared.history(one, settings.schema, job, since)))
 
 
 def _span(text: str) -> timedelta:

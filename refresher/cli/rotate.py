@@ -1,7 +1,6 @@
 """`refresher rotate`: now, whatever is due, through the running daemon."""
 
 import sys
-from datetime import timedelta
 from typing import Annotated, Final
 
 import typer
@@ -11,10 +10,10 @@ from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or
 from refresher.cli._daemon import is_well, told
 from refresher.cli._process import known_jobs
 from refresher.config.words import hint
+from refresher.control.names import PACE
 from refresher.core.settings import Settings
 
 SHOWN: Final = 20  # jobs of a preview
-PACE: Final = timedelta(seconds=1)  # control/desk.py: one begins after the other
 JobsArgument = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="These jobs.")]
 ProviderOption = Annotated[
     str | None,

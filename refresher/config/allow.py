@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from refresher.config import endpoint, words
+from refresher.config.draft import Draft
 from refresher.config.include_tables import AllowTable
 from refresher.config.jobs import Built
 from refresher.config.places import Named
@@ -54,9 +55,8 @@ def _check(built: Built, allow: Allow) -> None:
     draft, job = built.draft, built.job
     if job is None:  # its mistakes are told, and come first
         return
-    for one in chain(
-        _itself(job), _secrets(built, job), _places(built.destinations), _hosts(built, job), _program(job)
-    ):
+    named = (_itself(job), _secrets(built, job), _places(built.destinations), _hosts(built, job), _called(draft, job))
+    for one in chain(*named):
         taken: list[str] = getattr(allow.lists, one.kind)
         if not is_taken(one.text, taken):
             top = one.key.partition(".")[0]
@@ -104,6 +104,9 @@ def _hosts(built: Built, job: Job) -> Iterator[_Named]:
     return (_Named(key, "hosts", host_of(url)) for key, url in urls.items() if url)
 
 
-def _program(job: Job) -> Iterator[_Named]:
+def _called(draft: Draft, job: Job) -> Iterator[_Named]:
+    """Yield the program that is run, and the hooks that the job's own table picks out: no word at all is `""`."""
     if job.shape.program is not None:
         yield from (_Named("command", "programs", word) for word in job.shape.program.argv[:1])
+    if "hooks" in draft.own:
+        yield from (_Named("hooks", "hooks", name) for name in draft.own["hooks"] or ("",))

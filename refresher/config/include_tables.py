@@ -32,6 +32,11 @@ class AllowTable(Table):
         "refresher can.",
         ["/usr/local/lib/payments/*"],
     )
+    hooks: list[keys.Allowed] = usually(
+        [],
+        "Hooks to name. A job that names none is told of to all; `[]`, which silences them, needs `*`.",
+        ["payments-*"],
+    )
 
 
 class IncludeTable(Table):

@@ -22,7 +22,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _SHOWN: Final = 64  # characters of a name that a line shows
 _BARE: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_SHOWN}}}")
 _NAMED: Final = frozenset(("jobs", "clusters", "hooks"))  # tables that hold a table for each name
-_LATER_TABLES: Final = frozenset(("scheduler", "web"))
+_LATER_TABLES: Final = frozenset(("web",))
 _TEXTS: Final = {
     "missing": "is required",
     "model_type": "must be a table",

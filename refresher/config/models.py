@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from refresher.config import keys
+from refresher.config.fleet_keys import PostgresTable
 from refresher.config.include_tables import Include
 from refresher.config.job_keys import JobTable
 from refresher.config.keys import Table, choice, optional, usually
@@ -131,7 +132,15 @@ class MetricsTable(Table):
 
 
 class SchedulerTable(Table):
-    """The bell; this version has no key here yet."""
+    """Which machine renews what; see [More than one machine](../how-to/cluster.md)."""
+
+    kind: Annotated[Literal["local", "postgres"], choice("local", "postgres")] = usually(
+        "local", "`local`: this machine alone. `postgres`: shared with others; needs `refresher[cluster]`.", "postgres"
+    )
+    postgres: PostgresTable | None = optional(
+        "Kind `postgres`: where the nodes meet, and how long they wait. Required there.",
+        {"dsn": "postgresql://refresher@pg.example.com/refresher?sslmode=verify-full"},
+    )
 
 
 class HookTable(Table):

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from refresher.config import allow, chains, clusters, files, hooks, jobs, renames
+from refresher.config import allow, chains, clusters, files, fleet, hooks, jobs, renames
 from refresher.config.allow import Allow
 from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, Reading, dotted, read
@@ -113,6 +113,7 @@ def _settings(
         heartbeat_url=model.heartbeat_url or "",
         heartbeat_every=model.heartbeat_every,
         textfile=model.metrics.textfile,
+        postgres=fleet.build(main, found, findings),
         warnings=tuple(str(each) for each in findings.warnings),
     )
 

@@ -66,7 +66,8 @@ def _asked(settings: Settings, which: Which, target: str, body: bytes | None = N
         try:
             connection.sock = sockets.connected(socket, LOOK_S)
         except PermissionError:
-            denied = denied or socket
+            if denied is None or os.path.exists(socket):  # noqa: PTH110  # Path's raises where we may not look
+                denied = socket
             continue
         except OSError as error:
             if isinstance(error, TimeoutError | BlockingIOError):

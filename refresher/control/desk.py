@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias, TypeVar
 
 from refresher.charge import Charge
-from refresher.control.names import Verb
+from refresher.control.names import PACE, Verb
 from refresher.core import outcome
 from refresher.core.events import Event, Field
 from refresher.core.model import Rejected, Token
@@ -28,7 +28,6 @@ from refresher.roster import Roster
 from refresher.standing import plan_of, plan_rows, row_of, state_of
 from refresher.walks import each
 
-PACE: Final = timedelta(seconds=1)  # between the beginnings of two rotations that one person asked for
 MOST_FAILED: Final = 3  # in a row
 HELPING: Final = 50  # jobs that are looked at in one go
 Judge: TypeAlias = Callable[[], Token | Rejected]

@@ -63,8 +63,9 @@ class AwaitedSecretError(UnreadableReferenceError):
 class TransportError(RefresherError):
     """No whole reply came: over the wire, or from a program.
 
-    `code` is `transport` (refused, reset, TLS, DNS, garbage), `deadline` or `discovery` (the issuer's metadata led
-    nowhere), and of a program `exit_N`, `signal_N` or `not_started`; `why` is a text for people.
+    `code` is `transport` (refused, reset, TLS, DNS, garbage), `deadline`, `discovery` (the issuer's metadata led
+    nowhere) or `not_ours` (another machine may have the job now), and of a program `exit_N`, `signal_N` or
+    `not_started`; `why` is a text for people.
     `sent` says whether the request may have reached the server.
     """
 

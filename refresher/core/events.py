@@ -24,6 +24,8 @@ EventName: TypeAlias = Literal[
     "vetoed",
     "reloaded",
     "reload_refused",
+    "scheduler_away",
+    "scheduler_back",
     "started",
     "stalled",
     "stopped",

@@ -3,7 +3,7 @@
 Rules of this module:
 - The next rotation is the policy's own verdict; those after it are taken to come as often as the token that stands
   there lives.
-- A warning is a rule: from a forecast to a sentence for people, or None. `WARNINGS` names each by its code.
+- A warning is a rule: from a forecast, at a time, to a sentence for people, or None. `WARNINGS` names each by its code.
 """
 
 from collections import Counter
@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final, TypeAlias
 
-from refresher.core import due
+from refresher.core import due, perishable
 from refresher.core.backoff import FIRST, LONGEST, URGENT_LEAST
 from refresher.core.job import Job
+from refresher.core.perishable import Perishable
+from refresher.core.published import stamp
 from refresher.core.spans import span
 
 MINUTE: Final = timedelta(minutes=1)
@@ -31,7 +33,7 @@ class Forecast:
     """`at`: when the job comes due next, None: not by itself; `reason`: why, by the name that the policy gives it.
 
     `every`: how often from then on, None: nobody knows. `lifetime`, `expires_at`, `promised`: of the token that stands
-    there. `warnings`: sentences by their codes.
+    there. `behind`: what stands behind the job and comes to an end. `warnings`: sentences by their codes.
     """
 
     job: Job
@@ -41,6 +43,7 @@ class Forecast:
     expires_at: datetime | None = None
     every: timedelta | None = None
     promised: timedelta | None = None
+    behind: tuple[Perishable, ...] = ()
     warnings: Mapping[str, str]
 
     @property
@@ -89,14 +92,14 @@ def load(turns: Sequence[Turn], now: datetime, horizon: timedelta) -> tuple[time
     return width, tuple(after - before for before, after in zip([0, *sums], sums, strict=False))
 
 
-def no_promise(forecast: Forecast) -> str | None:
+def no_promise(forecast: Forecast, _now: datetime) -> str | None:
     """A token that lives too short a time, as `due` has it."""
     if forecast.lifetime is None or forecast.lifetime >= due.SHORTEST:
         return None
     return f"its tokens live {span(forecast.lifetime)}: nothing is promised to readers"
 
 
-def cut(forecast: Forecast) -> str | None:
+def cut(forecast: Forecast, _now: datetime) -> str | None:
     """`renew_before` asks for more than a quarter of the lifetime."""
     margin, lifetime, promised = forecast.job.renew_before, forecast.lifetime, forecast.promised
     if margin is None or lifetime is None or promised is None or promised >= due.renew_before(lifetime, margin):
@@ -106,7 +109,7 @@ def cut(forecast: Forecast) -> str | None:
     )
 
 
-def lagging(forecast: Forecast) -> str | None:
+def lagging(forecast: Forecast, _now: datetime) -> str | None:
     """Readers read too seldom for what they are promised."""
     lag, promised = forecast.job.reader_lag, forecast.promised
     if lag is None or promised is None or promised >= lag:
@@ -114,11 +117,22 @@ def lagging(forecast: Forecast) -> str | None:
     return f"readers are promised {span(promised)} and read every {span(lag)} (reader_lag): they may hold a dead token"
 
 
+def ending(forecast: Forecast, now: datetime) -> str | None:
+    """A refresh token, a client secret or a certificate is about to die."""
+    said = (
+        f"{perishable.why(one)}; it ends at {stamp(one.ends_at)}"
+        for one in forecast.behind
+        if one.ends_at is not None and perishable.is_soon(one, now)
+    )
+    return "; ".join(said) or None
+
+
 # Whatever else can be foreseen of one job alone is a rule more.
-WARNINGS: Final[Mapping[str, Callable[[Forecast], str | None]]] = {
+WARNINGS: Final[Mapping[str, Callable[[Forecast, datetime], str | None]]] = {
     "no_promise": no_promise,
     "renew_before": cut,
     "reader_lag": lagging,
+    "secret_expiring": ending,
 }
 
 
@@ -126,11 +140,11 @@ def warned(forecasts: Iterable[Forecast], now: datetime) -> tuple[Forecast, ...]
     """Return `forecasts` with all that is to be said of each, and of those that come due together."""
     known = tuple(forecasts)
     crowds = _crowds(known, now)
-    return tuple(replace(one, warnings=_of(one) | crowds.get(one.job.name, {})) for one in known)
+    return tuple(replace(one, warnings=_of(one, now) | crowds.get(one.job.name, {})) for one in known)
 
 
-def _of(forecast: Forecast) -> dict[str, str]:
-    said = ((code, rule(forecast)) for code, rule in WARNINGS.items())
+def _of(forecast: Forecast, now: datetime) -> dict[str, str]:
+    said = ((code, rule(forecast, now)) for code, rule in WARNINGS.items())
     return {code: text for code, text in said if text is not None}
 
 

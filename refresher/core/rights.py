@@ -114,8 +114,8 @@ def _data(settings: Settings, cluster: Cluster, mounts: Mounts) -> Iterator[tupl
     for job in settings.jobs.values():
         for place in _written(job, cluster.name):
             yield mounts.data(place.mount, place.path), KEEP
-        if job.irreplaceable and job.state.cluster == cluster.name:
-            if job.moved_from:
+        if (job.irreplaceable or settings.postgres is not None) and job.state.cluster == cluster.name:
+            if job.irreplaceable and job.moved_from:
                 yield mounts.data(job.state.mount, job.former.state.path), EMPTY
             yield mounts.data(job.state.mount, f"{job.state.path.rpartition('/')[0]}.journal"), MAKE
     for target in references(settings, cluster.name):

@@ -64,6 +64,27 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Postgres:
+    """The PostgreSQL that several machines share their jobs by. `dsn` holds no password.
+
+    `lease`: how long a node that says nothing keeps its jobs; `poll`: how often a node that waits looks again.
+    `guard_idle`: after that a node that is frozen loses its locks. `per_provider`: walks at once in the whole fleet.
+    """
+
+    dsn: str
+    password: Reference | None = None
+    schema: str = "refresher"
+    lease: timedelta = timedelta(seconds=30)
+    poll: timedelta = timedelta(seconds=2)
+    max_in_flight: int = 200
+    guard_idle: timedelta = timedelta(seconds=60)
+    reconcile: timedelta = timedelta(minutes=5)
+    remove_grace: timedelta = timedelta(minutes=10)
+    log_keep: timedelta = timedelta(hours=1)
+    per_provider: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "text"] = "auto"
@@ -76,6 +97,8 @@ class Settings:
     `state_dir` is `None` when the file names none: host/paths.py then finds it.
     `web_listen`: `HOST:PORT` or the path of a Unix socket, `""` for no status page. `textfile`: where a pass leaves its
     metrics. `heartbeat_url`: what is called while all is well, `""` for nothing.
+    `web_listen`: `HOST:PORT` or the path of a Unix socket, `""` for no status page.
+    `postgres`: what this machine shares its jobs by with others; None: it is alone.
     `includes`: how many files each pattern of `include` names. `warnings` are lines for people: allowed, but worth a
     look.
     """
@@ -94,6 +117,7 @@ class Settings:
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     heartbeat_url: Url = ""
     heartbeat_every: timedelta = timedelta(minutes=1)
+    postgres: Postgres | None = None
     includes: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

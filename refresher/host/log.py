@@ -31,7 +31,7 @@ UNEXPECTED: Final = "unexpected"
 LOG_DROPPED: Final = "log_dropped"
 LOG_FAULT: Final = "log_fault"
 
-LIBRARIES: Final = ("aiohttp", "apscheduler", "asyncio", "httpcore", "httpx", "hvac", "requests", "urllib3")
+LIBRARIES: Final = ("aiohttp", "apscheduler", "asyncio", "httpcore", "httpx", "hvac", "pgqueuer", "requests", "urllib3")
 
 _clock: Final = SystemClock()
 _open: Final[list[Output]] = []

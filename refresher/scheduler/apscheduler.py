@@ -27,6 +27,8 @@ LATE_S: Final = 1.0  # seconds after which a ring is not awaited any more
 class Bell:
     """ports.Scheduler over APScheduler 3. Use within a running loop; `close()` ends it."""
 
+    shared = False
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._deadlines: dict[str, float] = {}
@@ -35,6 +37,10 @@ class Bell:
         self._armed: float | None = None
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.start()
+
+    def ours(self, name: str, *, urgent: bool = False) -> bool:  # noqa: ARG002  # the port's
+        """Whether a walk of `name` is ours to begin: nobody else is there."""
+        return True
 
     def schedule(self, name: str, delay: timedelta) -> None:
         """Ring for `name` after `delay`; a later call replaces an earlier one."""

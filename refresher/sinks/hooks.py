@@ -88,9 +88,13 @@ class Hooks:
     @asynccontextmanager
     async def serving(self, known: Mapping[str, Hook], patience: timedelta) -> AsyncIterator[None]:
         """Serve while the block lasts; what waits then is served for as long as `patience`, and the rest is lost."""
+        raised: Exception | None = None
         async with asyncio.TaskGroup() as self._group:
             self.update(known)
-            yield
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001  # raised again below, since a group would wrap it
+                raised = error
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience.total_seconds()):
                     await self._served()
@@ -98,6 +102,8 @@ class Hooks:
                 if left := len(line.waiting) + line.busy:
                     self._lose(line, left)
             self.update({})
+        if raised is not None:
+            raise raised
 
     def update(self, known: Mapping[str, Hook]) -> None:
         """Serve these hooks from now on; one that is as it was goes on, another one begins anew."""

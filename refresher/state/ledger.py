@@ -52,7 +52,7 @@ class Ledger:
 
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep what a walk came to; returns at once. One that attempted nothing makes no history."""
-        attempt = None if ended.outcome in QUIET else _attempt(ended, at)
+        attempt = None if ended.outcome in QUIET else attempt_of(ended, at)
         self._put((ended.job, attempt, remembered.written(kept)))
 
     def keep(self, job: str, kept: Remembered) -> None:
@@ -198,7 +198,8 @@ def _said(error: Exception) -> str:
     return type(error).__name__
 
 
-def _attempt(ended: Outcome, at: datetime) -> Attempt:
+def attempt_of(ended: Outcome, at: datetime) -> Attempt:
+    """Return the row of the history that is about `ended`."""
     place, version = ended.destinations[0] if ended.destinations else ("", None)
     return Attempt(
         job=ended.job,

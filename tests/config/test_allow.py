@@ -9,6 +9,7 @@ from refresher.config.job_keys import JobTable
 from tests.config.conftest import VAULT, job
 from tests.config.reference import table_in, toml
 
+HOOKS = '[hooks.other]\ncommand = ["/bin/true"]\n[hooks.pay-desk]\ncommand = ["/bin/true"]\n'
 EU = '[clusters.eu]\naddress = "https://eu.example.com"\nauth = { method = "token", token = "file:/x" }\n'
 ALLOW = {
     "jobs": ["crm", "pay-*"],
@@ -16,6 +17,7 @@ ALLOW = {
     "paths": ["secret/tokens/pay/*"],
     "hosts": ["id.pay.example", "*.hosts.pay.example"],
     "programs": ["/usr/local/lib/pay/*"],
+    "hooks": ["pay-*"],
 }
 OURS: dict[str, str | None] = {
     "token_url": '"https://id.pay.example/token"',
@@ -85,13 +87,15 @@ BREACHES: dict[str, tuple[dict[str, str | None], str]] = {
         "destinations[1]",
     ),
     "moved_from": ({"moved_from": '"other-gone"'}, "moved_from"),
+    "hooks": ({"hooks": '["other"]'}, "hooks"),
+    "hooks of nobody": ({"hooks": "[]"}, "hooks"),
 }
 # What reads nothing and reaches nothing: it is sent to the hosts of the list, or says when and how.
 HARMLESS = {
     *("client_id", "client_auth", "grant", "username", "scope", "audience", "resource", "params", "method", "body"),
     *("headers", "subject_token_type", "require_scope", "keep", "revokes_previous", "adopt", "deadline"),
     *("renew_before", "lifetime", "max_age", "schedule", "timezone", "refresh_every", "reader_lag"),
-    *("client_secret_expires", "hooks"),  # a day, and names of what the main file defines
+    "client_secret_expires",
     *(f"response.{key}" for key in ("access_token", "expires_in", "expires_in_unit", "scope", "error", "error_ok")),
     *(f"client_key.{key}" for key in ("algorithm", "key_id", "audience", "lifetime")),
     *(f"assertion.{key}" for key in ("algorithm", "key_id", "audience", "lifetime", "issuer", "subject", "claims")),
@@ -100,7 +104,7 @@ HARMLESS = {
 
 
 def included(**allow: Any) -> str:
-    return f"include = [{toml({'files': 'jobs.d/team.toml', 'allow': ALLOW | allow})}]\n" + VAULT + EU
+    return f"include = [{toml({'files': 'jobs.d/team.toml', 'allow': ALLOW | allow})}]\n" + VAULT + EU + HOOKS
 
 
 def keys(model: type, prefix: str = "") -> set[str]:
@@ -139,6 +143,7 @@ def test_what_is_beyond_the_list_is_refused_and_named(mistakes, breach):
         {"client_secret": '["file:/etc/pay/deep/er", "env:PAY_X"]', "cert_file": CERT, "ca_file": '"/etc/pay/ca"'},
         {"path": '"tokens/pay/a/b"', "moved_from": '"pay-old"'},
         EXCHANGE | {"subject_token": '"job:pay-login"'},
+        {"hooks": '["pay-desk"]'},
         EXEC | {"secrets": '{ a = "vault:secret/pay/x#y" }'},
     ],
 )
@@ -182,7 +187,7 @@ def test_each_breach_has_its_line_and_says_what_is_allowed(mistakes):
 
 @pytest.mark.parametrize("kind", sorted(include_tables.AllowTable.model_fields))
 def test_a_list_that_is_left_out_allows_nothing(mistakes, kind):
-    keys = EXEC if kind == "programs" else {}
+    keys = {"programs": EXEC, "hooks": {"hooks": '["pay-desk"]'}}.get(kind, {})
     (told,) = mistakes(included(**{kind: []}), team=job(**(OURS | keys)))
     assert told.endswith(f"which may name these {kind}: none")
 

@@ -74,7 +74,11 @@ def test_a_total_below_the_usual_share_of_a_host_lowers_it(load):
         ("[web]\nlisten = 9377", "[web] listen: must be HOST:PORT"),
         ('[web]\nlistn = ""', '[web] listn: unknown key; did you mean "listen"?'),
         ("[web]\ntls = true", "[web] tls: isn't supported by this version"),
-        ('[scheduler]\nkind = "postgres"', "[scheduler] kind: isn't supported by this version"),
+        (
+            '[scheduler]\nkind = "postgres"',
+            '[scheduler] postgres.dsn: is missing: kind "postgres" needs to know where it is',
+        ),
+        ('[scheduler]\nkind = "redis"', '[scheduler] kind: must be "local" or "postgres"'),
         ("[hooks]\nafter = []", "[hooks.after]: must be a table"),
         ("[job.crm]", '[job]: unknown table or key; did you mean "jobs"?'),
         ("[engine]", "[engine]: unknown table or key"),

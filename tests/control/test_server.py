@@ -161,6 +161,11 @@ async def test_nobody_there_and_a_place_closed_to_us_are_told_apart(tmp_path, mo
     monkeypatch.setattr(sockets, "connected", closed)
     with pytest.raises(client.DeniedError, match="root and the daemon's own user"):
         list(client.ask(kept, "rotate", {"jobs": ["crm"]}))
+    there = socket_of(paths.RUN_DIR, "control", "default")
+    there.parent.mkdir(parents=True)
+    there.touch()
+    with pytest.raises(client.DeniedError, match=f"^{there} is for"):  # of several, the one that can be seen
+        list(client.ask(kept, "rotate", {"jobs": ["crm"]}))
 
 
 async def test_a_defect_is_told_of_and_harms_nobody(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from refresher.core import forecast
 from refresher.core.forecast import CROWD, Forecast, endured, load, pace, rotations, warned
 from refresher.core.job import Margin, Times
+from refresher.core.perishable import client_secret
 from refresher.standing import plan_of
 from tests.core.builders import NOW, a_job
 from tests.fakes.http import answer
@@ -112,7 +113,15 @@ def test_what_is_warned_of(changes, code, words):
 
 
 def test_each_warning_has_its_rule():
-    assert set(forecast.WARNINGS) == {"no_promise", "renew_before", "reader_lag"}
+    assert set(forecast.WARNINGS) == {"no_promise", "renew_before", "reader_lag", "secret_expiring"}
+
+
+def test_what_stands_behind_a_job_is_warned_of_when_it_ends_soon():
+    secret = client_secret((NOW + 10 * DAY).date())
+    (soon,) = warned([a_forecast(behind=(secret, client_secret((NOW + 99 * DAY).date())))], NOW)
+    assert soon.warnings["secret_expiring"].startswith("the client secret runs out, and no new token is issued then: ")
+    assert soon.warnings["secret_expiring"].endswith("; it ends at 2026-12-01T00:00:00Z")
+    assert warned([a_forecast(behind=(secret,))], NOW - 30 * DAY)[0].warnings == {}
 
 
 def test_a_crowd_is_many_of_one_host_in_one_minute():

@@ -59,6 +59,10 @@ class Crowd:
         with in_background(self._loop, servers):
             yield self
 
+    def reply(self, client: str, _sent: dict[str, str]) -> Answer:
+        """Return the answer to one request; in the loop's thread."""
+        return self.answer(client)
+
     def of(self, client: str) -> list[Asked]:
         return [one for one in self.asked if one.client == client]
 
@@ -95,7 +99,7 @@ class Crowd:
         length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
         sent = {name: words[0] for name, words in parse_qs((await reader.readexactly(length)).decode()).items()}
         client, at = sent["client_id"], time.monotonic()
-        answer, token = self.answer(client), f"AT-{client}-{next(self._numbers)}"
+        answer, token = self.reply(client, sent), f"AT-{client}-{next(self._numbers)}"
         self.asked.append(Asked(client, host, at, sent, token if isinstance(answer, int) else ""))
         group = client.partition("-")[0]
         self._open[group][host] += 1

@@ -48,9 +48,12 @@ class Prometheus:
 
     def is_up(self) -> bool:
         try:
-            found = self._http.get("/api/v1/query", params={"query": 'up{job="refresher"}'}).json()["data"]["result"]
+            answer = self._http.get("/api/v1/query", params={"query": 'up{job="refresher"}'})
         except httpx.TransportError:
             return False
+        if answer.status_code != 200:  # it listens before it can answer
+            return False
+        found = answer.json()["data"]["result"]
         return any(one["value"][1] == "1" for one in found)
 
     def close(self) -> None:

@@ -123,8 +123,9 @@ def test_a_secret_that_comes_to_an_end(raft_site, smartdocumentor, tmp_path):
     raft_site.add("well", smartdocumentor, ttl=3600)
     raft_site.add("ending", smartdocumentor, ttl=3600, client_secret_expires=soon)
     with watching(raft_site, tmp_path) as (daemon, watcher):
-        daemon.wait_for("secret_expiring", job="ending", secret="client_secret", expires_at=f"{soon}T00:00:00Z")
         watcher.wait_for(("RefresherSecretExpiring", "ending"))
+        (told,) = daemon.lines("secret_expiring")
+        assert (told["job"], told["secret"], told["expires_at"]) == ("ending", "client_secret", f"{soon}T00:00:00Z")
         assert ("RefresherSecretExpiring", "well") not in watcher.firing()
         assert daemon.stop() == 0
     assert [one["secrets"] for one in statuses(raft_site) if one["job"] == "ending"] == [

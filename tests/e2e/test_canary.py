@@ -37,6 +37,7 @@ BUGGY = Path(__file__).with_name("buggy.py")
 SECRET_MEMBER = re.compile(rb'("(?:access_token|refresh_token|id_token|error_description)"\s*:\s*")([^"\\]{3,200})"')
 VAULT_TOKEN = re.compile(r"\b(?:hvs|hvb|s|b)\.[A-Za-z0-9_-]{20,}")  # of Vault's and of OpenBao's
 SENT = ("client_secret", "password", "refresh_token", "client_assertion", "assertion", "subject_token")
+FINE = {"basic-grants", "post-grants", "password-grants", "refresh-grants", "vaulted", "tls", "program-0"}
 ENDED = {"rotated", "rotation_rejected", "store_failed", "latched", "failing", "grant_unknown"}
 PROGRAM = """
 import base64, json, sys
@@ -241,6 +242,12 @@ def test_no_secret_is_seen_anywhere_and_no_trap_is_stepped_into(house, tmp_path)
         encrypted.answers = hostile.answers("grants")
         encrypted.socket = authority.server(wants_client=True).wrap_socket(encrypted.socket, server_side=True)
         environ = traps(house, trap.url(""))
+        told: list[str] = []
+        provider.answers["told"] = lambda asked: told.append(f"{asked.headers} {asked.body!r}") or Reply()
+        house.tables["hooks.tell"] = {
+            "url": provider.url("told"),
+            "secret": house.secret("hook", house.canaries.plant("hook")),
+        }
         tls = f"https://127.0.0.1:{encrypted.server_port}/grants"
         jobs(house, provider, tls, authority, environ)
         port = free_port()
@@ -249,26 +256,33 @@ def test_no_secret_is_seen_anywhere_and_no_trap_is_stepped_into(house, tmp_path)
         command = ("env", *(f"{name}={text}" for name, text in environ.items()), sys.executable, str(BUGGY))
         house.allow = lambda config: Site.allow(house, config, but="clients/denied")
         with house.daemon(*command) as daemon:
-            daemon.wait_until(lambda _: {one.get("job") for one in daemon.lines(*ENDED)} >= set(house.jobs), within=90)
+            daemon.wait_until(
+                lambda _: named(daemon.lines(*ENDED)) >= set(house.jobs) and named(daemon.lines("rotated")) >= FINE,
+                within=90,
+            )
             look_at_process(house, daemon.process.pid)
             pages = read_pages(f"http://127.0.0.1:{port}", sorted(set(house.jobs) - of_corpus))
             daemon.stop(signal.SIGKILL)
         ends = {name: {one.get("error") for one in daemon.lines(*ENDED, job=name)} for name in house.jobs}
-        assert ends["denied"] == {"denied"}, "no token that lay about was used"
+        assert "denied" in ends["denied"]
+        assert house.read("tokens/denied") is None, "no token that lay about was used"
         assert "internal" in ends["bug"]
         assert {one["where"] for one in daemon.lines("unexpected")} == {"event loop", "thread"}
-        assert all(house.read(f"tokens/{name}") for name in ("basic-grants", "refresh-grants", "vaulted", "tls"))
-        assert [encrypted.asked.keys(), provider.asked.keys()] == [{"grants"}, set(KINDS)]
+        assert [encrypted.asked.keys(), provider.asked.keys()] == [{"grants"}, {*KINDS, "told"}]
         assert trapped == []
         assert not [asked for asked in provider.asked.values() if "trapped" in str(asked)]
         assert not (house.folder / "home" / "tls.keys").exists()
         for words in (("status", "--json"), ("history", "--json"), ("plan", "--json")):
             house.run(*words, env=os.environ | environ)
     look_at_state(house)
-    everything = [*house.outputs, "".join(daemon.text), *pages]
+    everything = [*house.outputs, "".join(daemon.text), *pages, "".join(told)]
     assert not VAULT_TOKEN.findall("\n".join(everything)), "a Vault token"
     house.canaries.check(*everything, house.folder / "state")
     assert len(house.canaries.planted) > 500
+
+
+def named(lines: Iterable[dict[str, Any]]) -> set[str | None]:
+    return {one.get("job") for one in lines}
 
 
 def look_at_process(site: Site, pid: int) -> None:

@@ -15,7 +15,7 @@ from tests.servers.cluster import await_that
 pytestmark = pytest.mark.e2e
 ENDS = {"closed": "2>&-", "on a full disk": "2>/dev/full", "a stalled pipe": '2>"$PIPE"'}
 PIPE_BYTES = 4096
-VERSIONS = 5
+VERSIONS = 4
 
 
 @pytest.mark.timeout(120)

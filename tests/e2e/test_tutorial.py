@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.web.stage import free_port
+
 pytestmark = pytest.mark.e2e
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "half-hour.md"
 LIFETIME_S = 12
@@ -25,16 +27,8 @@ class Block(NamedTuple):
     text: str
 
 
-def free_ports(count: int) -> list[int]:
-    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
-        some = (one, two, three)[:count]
-        for each in some:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in some]
-
-
 def blocks() -> list[Block]:
-    vault, provider = free_ports(2)
+    vault, _, provider = free_port(), free_port(), free_port()  # Vault's next one is Vault's too
     text = PAGE.read_text().replace("8200", str(vault)).replace("8085", str(provider))
     text = text.replace('"expires_in": 60', f'"expires_in": {LIFETIME_S}')
     text = text.replace("[jobs.crm]", '[web]\nlisten = ""\n\n[jobs.crm]', 1)

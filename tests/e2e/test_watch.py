@@ -1,15 +1,21 @@
 """`refresher watch` on a reader's host: with a reader's policy and nothing else, against a real OpenBao."""
 
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from refresher import downstream
+from refresher.cli import main
 from refresher.config import load
 from refresher.core import rights
+from refresher.core.model import Reference
 from refresher.core.published import stamp
+from refresher.core.reading import Expected
+from refresher.core.settings import Auth, Cluster
 from tests.e2e.site import Site
 
 pytestmark = pytest.mark.e2e
@@ -90,7 +96,7 @@ def test_a_host_that_knows_no_job_names_paths(reader):
     assert f"| '{reader.mount}/tokens/crm'=" in done.stdout
     assert reader.run("watch").returncode == 78, "without a path there must be a job"
     for bad in ("eu:secret/x", "/x", "a//b"):
-        assert reader.run("watch", "--path", bad).returncode == 64
+        assert main(["watch", "--path", bad, "--config", str(reader.config)]) == 64
     assert reader.run("watch", "--path", "nowhere/tokens/crm").returncode == 3
 
 
@@ -114,4 +120,15 @@ def test_no_answer_is_unknown_and_so_is_no_login(reader):
 
 def test_thresholds_that_make_no_sense_are_wrong_usage(reader):
     for words in (("-w", "5m", "--critical", "6m"), ("-w", "soon"), ("--reader-lag", "x"), ("nobody",)):
-        assert reader.run("watch", *words).returncode == 64
+        assert main(["watch", *words, "--config", str(reader.config)]) == 64
+
+
+async def test_a_vault_that_is_silent_is_not_waited_for(monkeypatch):
+    """A plugin that is killed for taking too long says nothing at all."""
+    monkeypatch.setattr(downstream, "DEADLINE", timedelta(seconds=0.5))
+    monkeypatch.setenv("READER_TOKEN", "hvs.reader")
+    auth = Auth(method="token", token=Reference(kind="env", target="READER_TOKEN"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes a connection, and nobody reads from it
+        clusters = {"": Cluster(address=f"http://127.0.0.1:{silent.getsockname()[1]}", auth=auth)}
+        (found,) = await downstream.read(clusters, [downstream.Path(name="crm", target="x/y", expected=Expected())])
+    assert (found.state, found.path, found.why) == ("unknown", "x/y", "no answer within 0 s")

@@ -12,6 +12,8 @@ TICK = 1e-6  # seconds; a clock of microseconds can't wait for less
 class FakeScheduler:
     """Rings when its clock says so; a `deaf` one never does. `waiting` is when each name is to be rung for."""
 
+    shared = False
+
     def __init__(self, clock) -> None:
         self.clock = clock
         self.deaf = False
@@ -25,6 +27,9 @@ class FakeScheduler:
             self._changed.set()
         self.waiting[name] = deadline
         heappush(self._heap, (deadline, name))
+
+    def ours(self, name: str, *, urgent: bool = False) -> bool:  # noqa: ARG002  # the port's
+        return True
 
     def cancel(self, name: str) -> None:
         self.waiting.pop(name, None)

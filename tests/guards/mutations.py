@@ -288,8 +288,8 @@ MUTATIONS = (
     Mutation(
         "L33",
         "packages/libraries.py",
-        'locked = ("--require-hashes", ',
-        "locked = (",
+        'locked = ("--require-hashes", "--requirement", str(FILE),',
+        'locked = ("--requirement", str(FILE),',
         "packages/test_lock.py::test_a_file_whose_hash_is_not_in_the_lock_is_not_shipped",
     ),
     Mutation(

@@ -18,13 +18,13 @@ auth = { method = "token", token = "file:/run/secrets/vault-token" }
 """
 EXAMPLES = [
     pytest.param(text, id=f"{page.stem}-{number}")
-    for page in sorted(GUIDES.glob("*.md"))
+    for page in sorted(GUIDES.rglob("*.md"))
     for number, text in enumerate(re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
     if text.startswith("[jobs.")
 ]
 LOGINS = [
     pytest.param(text, id=f"{page.stem}-{number}")
-    for page in sorted(GUIDES.glob("*.md"))
+    for page in sorted(GUIDES.rglob("*.md"))
     for number, text in enumerate(
         re.findall(r"^ *```toml\n(.*?)^ *```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     )
@@ -85,3 +85,15 @@ def test_every_grant_and_every_way_to_prove_the_client_is_shown(tmp_path):
     shown = [job for example in EXAMPLES for job in jobs(example.values[0], tmp_path)]
     assert {job.grant for job in shown} == GRANTS
     assert {job.client_auth for job in shown} == CLIENT_AUTHS
+
+
+def test_the_fleet_of_the_guide_has_no_mistake(tmp_path):
+    page = (GUIDES / "cluster.md").read_text("utf-8")
+    (text,) = re.findall(r"^ *```toml\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    file = tmp_path / "jobs.toml"
+    file.write_text(text + VAULT + JOB)
+    file.chmod(0o600)
+    settings = load(file)
+    assert settings.postgres is not None
+    assert settings.postgres.per_provider == {"semansys": 20}
+    assert settings.warnings == ()

@@ -84,7 +84,7 @@ def copy(tmp_path_factory) -> Path:
     for name in ("refresher", "packages", "tests", "docs"):
         ignored = shutil.ignore_patterns("node_modules", "__pycache__", "*.pyc")
         shutil.copytree(SOURCE / name, folder / name, ignore=ignored)
-    for name in ("pyproject.toml", "constraints.txt", "requirements.lock", "jobs.toml"):
+    for name in ("pyproject.toml", "constraints.txt", "requirements.lock", "requirements-build.lock", "jobs.toml"):
         shutil.copy(SOURCE / name, folder / name)
     return folder
 

@@ -22,6 +22,7 @@ FILE: dict[str, Any] = {
         "eu": {"address": "https://eu.example.com", "auth": {"method": "token", "token": "file:/run/secrets/eu"}}
     },
 }
+FILE["scheduler"] = {"kind": "postgres", "postgres": {"dsn": "postgresql://refresher@localhost/refresher"}}
 FILE["hooks"] = {"pager": {"command": ["/bin/true"]}, "reload-crm": {"reload": "nginx"}}
 PLAIN: dict[str, Any] = {key: value.strip('"') for key, value in JOB.items()}
 KEY = {"key": "file:/etc/refresher/crm.key"}

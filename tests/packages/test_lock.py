@@ -32,6 +32,16 @@ def test_each_release_is_locked_by_hash_at_the_version_that_was_tested():
     assert {name: one.version for name, one in LOCKED.items()}.items() <= tested.items(), RELOCK
 
 
+@pytest.mark.leak("L33")
+def test_what_builds_the_wheel_is_locked_by_hash_too():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    locked = {one.name: one for one in lock.read(lock.BUILD.read_text())}
+    assert all(one.hashes for one in locked.values())
+    assert "://" not in lock.BUILD.read_text()
+    for one in map(Requirement, project["build-system"]["requires"]):
+        assert one.specifier.contains(locked[one.name].version), RELOCK
+
+
 def test_all_that_pyproject_wants_is_locked_and_all_that_is_locked_is_wanted():
     wanted = {canonicalize_name(one.name): one for one in map(Requirement, PROJECT["dependencies"])}
     assert {name for name, one in LOCKED.items() if "refresher" in one.wanted_by} == set(wanted), RELOCK

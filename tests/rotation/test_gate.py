@@ -9,6 +9,7 @@ from refresher.core.hooks import Hook
 from refresher.core.job import Program
 from refresher.core.model import Reference
 from refresher.gate import Gate
+from refresher.standing import state_of
 from tests.rotation.stage import Stage, refreshing, replaceable, token
 from tests.sinks.test_hooks import Local
 
@@ -54,7 +55,7 @@ async def test_where_it_says_no_nothing_is_asked_of_the_provider_and_it_is_asked
     ended = await scene.rotate()
     assert (ended.outcome, ended.reason, ended.error) == ("halted", "vetoed", "vetoed")
     assert ended.renew_at == scene.clock.now() + timedelta(minutes=1)
-    assert scene.charge.state(scene.clock.now(), "h") == "due"
+    assert state_of(scene.charge, scene.clock.now(), "h") == "due"
     assert (await scene.later(seconds=59)).reason == "vetoed"
     assert len(scene.calls) == 1, "a minute is a minute"
     assert (await scene.later(seconds=1)).reason == "vetoed"

@@ -17,8 +17,11 @@ class Audited(Node):
 
     def __init__(self, folder: Path, *, multiplier: int = 5) -> None:
         super().__init__(folder, multiplier=multiplier)
-        with self.audit_log.open("wb") as log:
-            log.truncate(SPARSE)
+        self._begin_log()
+
+    def _begin_log(self) -> None:
+        with self.audit_log.open("ab") as log:
+            log.truncate(max(log.tell(), SPARSE))
 
     def _config(self) -> dict[str, Any]:
         device = {"description": "all", "options": {"file_path": str(self.audit_log)}}
@@ -74,4 +77,9 @@ class OnSmallDisk(Node):
 
 
 class Confined(Audited, OnSmallDisk):
-    """Both: a node whose data lie on a small disk, and which logs each request."""
+    """Both, as one of a cluster: the log's path is a setting that all nodes must have alike, so that they share it."""
+
+    def __init__(self, folder: Path, *, multiplier: int = 5) -> None:
+        super().__init__(folder, multiplier=multiplier)
+        self.audit_log = folder.parent / "audit.log"
+        self._begin_log()

@@ -225,6 +225,19 @@ async def test_what_waits_at_the_end_has_some_time(tmp_path):
     assert (len(scene.requests), scene.hooks.dropped) == (3, 0)
 
 
+async def test_what_ends_the_block_is_raised_as_it_is_and_hooks_are_still_told(tmp_path):
+    scene = Scene(tmp_path, Hook(name="one", url=URL))
+
+    async def block():
+        async with scene.hooks.serving(scene.known, PATIENCE):
+            scene.sink.tell(Event(name="stopped"))
+            raise UnreadableReferenceError("file:/x", "is not there")
+
+    with pytest.raises(UnreadableReferenceError):
+        await block()
+    assert (len(scene.requests), scene.hooks.dropped) == (1, 0)
+
+
 async def test_four_programs_run_at_once_and_no_more(tmp_path):
     scene = Scene(tmp_path, *(Hook(name=f"hook-{number}", program=Program(argv=("/x",))) for number in range(9)))
     go = asyncio.Event()

@@ -35,7 +35,8 @@ def left(tmp_path):
         text = Textfile(file)
         for event in events:
             text.metrics.tell(event)
-        parts = SimpleNamespace(settings=settings, identity=IDENTITY, clock=house.clock, stores=stores)
+        calls = SimpleNamespace(dropped={"hook_events": 0})
+        parts = SimpleNamespace(settings=settings, identity=IDENTITY, clock=house.clock, stores=stores, calls=calls)
         text.write(parts, house.roster)
         return values(file.read_text())
 

