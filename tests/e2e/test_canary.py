@@ -12,7 +12,6 @@ import re
 import signal
 import stat
 import sys
-import time
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -229,7 +228,7 @@ def house(site):
 def test_no_secret_is_seen_anywhere_and_no_trap_is_stepped_into(house, tmp_path):
     authority = Authority(tmp_path / "authority")
     loop = asyncio.new_event_loop()
-    lines = {line.id: Planted(line.raw, now=int(time.time())) for line in LINES if "play" not in line.context}
+    lines = {line.id: Planted(line.raw) for line in LINES if "play" not in line.context}
     corpus = CorpusServer(lines)
     served = loop.run_until_complete(asyncio.start_server(corpus.answer, "127.0.0.1", 0))
     corpus.port = served.sockets[0].getsockname()[1]

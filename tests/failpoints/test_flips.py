@@ -79,7 +79,7 @@ async def live_on_spoiled_files(place: Yard, rounds: int, chance: random.Random)
 )
 async def test_it_starts_on_whatever_is_there(openbao, tmp_path, measured, rounds, within):
     chance = random.Random(57)  # noqa: S311  # the same damage at each run
-    async with yard(tmp_path, openbao, ttl=6) as place:
+    async with yard(tmp_path, openbao, ttl=12) as place:  # long enough to outlive a slow start
         lives = [partial(live_on_spoiled_files, place, rounds, random.Random(chance.random())) for _ in range(DAEMONS)]  # noqa: S311  # as above
         told = await side_by_side(lives, at_once=DAEMONS)
     counts = sum((one.counts for one in told), Counter())
