@@ -8,7 +8,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -102,7 +102,7 @@ def _agent(stand: House, bao: OpenBao, jobs: int, every: int) -> Iterator[tuple[
         subprocess.Popen([openbao.find_binary(), "agent", f"-config={file}"], stdout=out, stderr=out) as process,
     ):
         try:
-            yield Daemon(process, log), _Renders(where)
+            yield Daemon(process, log), _Renders(where, jobs)
         finally:
             process.terminate()
             process.wait(20)
@@ -111,11 +111,14 @@ def _agent(stand: House, bao: OpenBao, jobs: int, every: int) -> Iterator[tuple[
 class _Renders:
     """How often a file was rendered, by the files' times of change: ask more often than they change."""
 
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where: Path, jobs: int) -> None:
         self._where = where
-        self._seen: set[tuple[str, int]] = set()
+        self._jobs = jobs
+        self._seen: set[tuple[int, int]] = set()
 
     def __call__(self) -> int:
         """Count."""
-        self._seen |= {(file.name, file.stat().st_mtime_ns) for file in self._where.iterdir()}
+        for job in range(self._jobs):
+            with suppress(FileNotFoundError):  # not rendered yet
+                self._seen.add((job, (self._where / str(job)).stat().st_mtime_ns))
         return len(self._seen)

@@ -49,7 +49,7 @@ TARGETS: Final = (
     Target("loop held, 10,000 due at once (processor time)", 50, "ms", ("scale.blocked_10000",)),
     Target("dropped, 100,000 due at once", 0, "", ("scale.dropped_100000",)),
     Target("lateness p99, 500 due a second", 5, "ms", ("lateness.bell_500_p99",)),
-    Target("100,000 jobs: start to the first rotation", 10, "s", ("scale.first_cpu",)),
+    Target("100,000 jobs: start to the first rotation (processor time)", 10, "s", ("scale.first_cpu",)),
     Target("100,000 jobs: all scheduled (processor time, the wire left out)", 20, "s", ("scale.start_100000",)),
     Target("memory per job, 100,000 jobs", 2, "KiB", ("scale.memory_100000",)),
     Target("--version against a bare interpreter", 3, "x", ("start.version_to_bare",)),
@@ -60,7 +60,7 @@ TARGETS: Final = (
         "",
         ("scale.exponent_start", "scale.exponent_sweep", "scale.exponent_walk"),
     ),
-    Target("soak: growth of the resident memory", 5, "%", ("soak.rss_growth",)),
+    Target("soak: growth of the resident memory (hours: see below)", 5, "%", ("soak.rss_growth",)),
     Target("soak: open files and threads more", 0, "", ("soak.descriptors_change", "soak.threads_change")),
 )
 
