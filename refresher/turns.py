@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from refresher.charge import Identity
 from refresher.core import errors
 from refresher.core.events import Event
+from refresher.core.job import Job
 from refresher.core.model import Location, Reference
 from refresher.core.secret import Secret
 from refresher.core.settings import Settings
@@ -118,6 +119,21 @@ def _rank(state: Location) -> tuple[str, str, str]:
     return state.cluster, state.mount, state.path.rpartition("/")[0]
 
 
+class _Providers:
+    """The configured jobs, name to provider: the same mapping while they are the same jobs."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._of: Mapping[str, Job] | None = None
+        self._known: Mapping[str, str] = {}
+
+    def __call__(self) -> Mapping[str, str]:
+        jobs = self._house.settings.jobs
+        if self._of is not jobs:
+            self._of, self._known = jobs, {name: job.provider for name, job in jobs.items()}
+        return self._known
+
+
 def of(house: House, read: Callable[[Reference], Secret], roster: Callable[[], Roster]) -> Alone | Shared:
     """Return what says whose turn it is; `roster` is asked once it runs."""
     settings = house.settings.postgres
@@ -147,7 +163,7 @@ def of(house: House, read: Callable[[Reference], Secret], roster: Callable[[], R
         clock=house.clock,
         sink=house.sink,
         holder=house.identity.holder,
-        jobs=lambda: {name: job.provider for name, job in house.settings.jobs.items()},
+        jobs=_Providers(house),
         providers=tuple(catalogue()),
         notes=house.ledger,  # type: ignore[arg-type]  # a shared one where the settings are
     )

@@ -127,7 +127,7 @@ class Engine:
         for provider in self._providers:
             limit = settings.per_provider.get(provider, 0)
             manager.entrypoint(entrypoint(provider), concurrency_limit=limit, on_failure="hold")(attend)
-        await self._upkeep.reconcile(queries.driver)
+        await self._upkeep.begin(queries.driver)
         self._back()
 
         async def ending() -> None:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import refresher
 from refresher.ports import Clock
 from refresher.scheduler.claims import Claims
-from refresher.scheduler.database import Database
+from refresher.scheduler.database import Database, close
 from refresher.scheduler.queue_table import Connection, QueueTable, digest_of
 
 SAY_S: Final = 5.0
@@ -42,15 +42,26 @@ class Upkeep:
         jobs: Callable[[], Mapping[str, str]],
     ) -> None:
         self._claims, self._notes, self._clock, self._holder, self._jobs = claims, notes, clock, holder, jobs
-        self._settings = database.settings
+        self._database, self._settings = database, database.settings
         self._table = QueueTable(database.schema)
         self._fresh = True
-        self._checked = clock.monotonic()
+        self._checked: float | None = None
+        self._hashed: tuple[Mapping[str, str], int, str] | None = None
         self._strange: dict[str, float] = {}
 
     async def rounds(self, connection: Connection) -> None:
-        """For ever: say that we are there, pass on what is urgent, and hold jobs.toml against the table."""
+        """For ever: hold jobs.toml against the table, say that we are there, and pass on what is urgent.
+
+        The first takes a connection of its own: with a million jobs it takes seconds, and nobody is to wait for it.
+        """
         while True:
+            every, now = self._settings.reconcile.total_seconds(), self._clock.monotonic()
+            if self._checked is None or now - self._checked >= every:
+                apart = await self._database.connect("upkeep")
+                try:
+                    await self.reconcile(apart)
+                finally:
+                    await close(apart)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SAY_S):
                     await self._claims.wishes.told.wait()
@@ -62,12 +73,15 @@ class Upkeep:
                 await self._table.hasten(connection, urgent)
             await self._say(connection, jobs)
             await self._notes.tell(connection)
-            if self._clock.monotonic() - self._checked >= self._settings.reconcile.total_seconds():
-                await self.reconcile(connection)
+
+    async def begin(self, connection: Connection) -> None:
+        """Say that we are there; this is where a schema that is not as it should be is met."""
+        self._checked = None
+        await self._say(connection, self._jobs())
 
     async def reconcile(self, connection: Connection) -> None:
         """Hold jobs.toml against the table: add what is missing, take out what no node knows any more."""
-        table, settings, jobs = self._table, self._settings, dict(self._jobs())
+        table, settings, jobs = self._table, self._settings, self._jobs()
         await self._say(connection, jobs)
         await table.mend(connection)
         await table.add(connection, jobs)
@@ -77,7 +91,7 @@ class Upkeep:
         self._strange = {name: self._strange.get(name, now) for name in strange}
         grace = settings.remove_grace.total_seconds()
         if old := [name for name, since in self._strange.items() if now - since >= grace]:
-            await table.remove(connection, old, digest_of(jobs), settings.lease)
+            await table.remove(connection, old, self._digest(jobs), settings.lease)
         await table.prune(connection, settings.log_keep)
         await self._notes.prune(connection)
 
@@ -86,13 +100,19 @@ class Upkeep:
         await self._notes.tell(connection)
         await self._table.leave(connection, self._holder)
 
+    def _digest(self, jobs: Mapping[str, str]) -> str:
+        """Return the hash of the jobs; that of a million takes a second, and they seldom change."""
+        if self._hashed is None or self._hashed[0] is not jobs or self._hashed[1] != len(jobs):
+            self._hashed = jobs, len(jobs), digest_of(jobs)
+        return self._hashed[2]
+
     async def _say(self, connection: Connection, jobs: Mapping[str, str]) -> None:
         node = {
             "holder": self._holder,
             "host": socket.gethostname(),
             "version": refresher.__version__,
             "jobs": len(jobs),
-            "digest": digest_of(jobs),
+            "digest": self._digest(jobs),
             "in_hand": self._claims.in_hand,
             "fresh": self._fresh,
         }
