@@ -28,7 +28,7 @@ FOLDERS: Final = {
     "adr": "Decisions",
 }
 GROUPS: Final = {
-    "Set it up": ("bootstrap", "vault-login", "systemd", "from-cron", "teams"),
+    "Set it up": ("bootstrap", "vault-login", "systemd", "from-cron", "destinations", "teams"),
     "Ask for tokens": (
         *("client-credentials", "password", "refresh-token", "authorize", "signed-grant", "token-exchange"),
         *("client-authentication", "discovery", "unusual-requests", "exec", "verify", "mtls", "proxy"),

@@ -173,7 +173,7 @@ class Bootstrap:
 
     def _outlives(self, job: Job, place: Location, found: Found | Absent, after: timedelta) -> bool:
         """Whether a version is kept longer than its token lives, as far as that is known."""
-        held = published.held_in(found, job, self._settings.instance)
+        held = published.held_in(found, job, self._settings.instance, job.fields_at(place))
         life = job.lifetime
         if held is not None and held.expires_at is not None and held.issued_at is not None:
             life = max(held.expires_at - held.issued_at, life or timedelta())

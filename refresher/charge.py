@@ -17,6 +17,7 @@ from refresher.core.policy import Facts, Held, Trouble
 from refresher.core.published import StateRecord
 from refresher.core.remembered import Attempted, Seen
 from refresher.core.secret import Secret
+from refresher.core.shadow import Theirs
 from refresher.ports import Clock
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -71,6 +72,8 @@ class Charge:
     behind: Mapping[Location, Trouble] = field(default_factory=dict)  # the destinations that lack it, and why
     away: frozenset[str] = frozenset()  # the clusters that did not answer in the last walk
     shut: Collection[str] = ()  # the clusters that are known to be away: nobody waits for them
+    theirs: tuple[Theirs, ...] = ()  # in shadow mode, what stands at the paths that it will take over
+    shadowed: frozenset[str] = frozenset()  # the paths that it stood beside: they are its own once it writes there
     tried: Tried = ""  # what came of trying `unwritten`, where the job has that done
     unkept: Secret | None = None  # a refresh token that was issued and is not in the state record yet
     intent: Intent | None = None  # ours, from before the request until the state record is idle again
@@ -135,9 +138,7 @@ class Charge:
         if self.held is None:
             return ()
         known = zip_longest(self.job.destinations, self.held, self.versions)
-        return tuple(
-            (place, one) for place, one, version in known if one or version is not None or place not in self.behind
-        )
+        return tuple((place, one) for place, one, at in known if one or at is not None or place not in self.behind)
 
     @property
     def places(self) -> tuple[tuple[Location, int | None], ...]:
@@ -198,10 +199,11 @@ class Charge:
         `moved`: clusters that are others than before, where no path is known to be ours.
         """
         changed = self.changed or asked_for(self.job) != asked_for(job)
-        known_ours = frozenset(place for place in self.known_ours if place.cluster not in moved)
+        ours = self.known_ours.union(self.job.observed)  # who was in shadow mode takes over what it stood beside
+        known_ours = frozenset(place for place in ours if place.cluster not in moved)
         carried = self.carried and self.job.moved_from == job.moved_from
         afresh = replace(self, job=job, held=None, versions=(), record=None, trouble=None, carried=carried, former=None)
-        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False, owed=None, behind={})
+        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False, owed=None, behind={}, theirs=())
 
     def inherited_by(self, heir: "Charge") -> "Charge":
         """Return the charge of the same job under its new name: what is known of it goes on."""

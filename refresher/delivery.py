@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from refresher.behind import Behind, attempt, stand, worst
 from refresher.charge import Charge, Identity
-from refresher.core import published
+from refresher.core import fields, published
 from refresher.core.errors import StoreConflictError
 from refresher.core.model import Location, Token, Written
 from refresher.core.policy import Held
@@ -66,7 +66,7 @@ class Delivery:
 
     async def _one(self, charge: Charge, place: Location, token: Token) -> End:
         index = charge.job.destinations.index(place)
-        data = published.data_of(token, charge.job, self._instance)
+        data = fields.laid_out(published.data_of(token, charge.job, self._instance), charge.job.fields_at(place))
         if place in charge.behind and (end := await self._overtaken(charge, index, token)) is not None:
             return end  # somebody else served it meanwhile, or an earlier try landed
         for _ in range(TRIES):

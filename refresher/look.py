@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from refresher.behind import Behind, attempt, stand, worst
 from refresher.charge import Charge, Identity
-from refresher.core import outcome, published
+from refresher.core import fields, outcome, published
 from refresher.core.errors import StoreUnavailableError
 from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Absent, Found, Location
@@ -79,12 +79,15 @@ class Look:
 
     def _take(self, charge: Charge, index: int, secret: Found | Absent) -> None:
         job, instance = charge.job, self._identity.instance
-        held = published.by_our_clock(published.held_in(secret, job, instance), secret, charge.now(self._clock))
+        names = job.fields_at(job.destinations[index])
+        held = published.held_in(secret, job, instance, names)
+        held = published.by_our_clock(held, secret, charge.now(self._clock))
         stand(charge, index, held, secret.version)
         if published.owned(secret, job, instance):
             charge.known_ours |= {job.destinations[index]}
-        if index == 0 and isinstance(secret, Found) and "access_token" in secret.data:
-            charge.seen = fingerprint(self._identity.key, secret.data["access_token"])
+        token = fields.token_in(secret.data, names) if index == 0 and isinstance(secret, Found) else None
+        if token is not None:
+            charge.seen = fingerprint(self._identity.key, token)
 
     def _tell_strangers(self, charge: Charge, before: tuple[Held | None, ...]) -> None:
         for place, old, new in zip(charge.job.destinations, before, charge.held or (), strict=True):

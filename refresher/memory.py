@@ -90,6 +90,8 @@ def recall(charge: Charge, kept: Remembered) -> Charge:
     charge.attempted, charge.latch, charge.trouble = kept.attempted, kept.latch, kept.trouble
     charge.refused, charge.fetched_at, charge.unchanged = kept.refused, kept.fetched_at, kept.unchanged
     charge.newest, charge.told, charge.orders = kept.seen, kept.told, kept.orders
+    charge.shadowed = frozenset(kept.shadowed)
+    charge.known_ours |= {place for place in charge.job.destinations if str(place) in charge.shadowed}
     charge.refresh_life = kept.refresh_life
     return charge
 
@@ -107,6 +109,7 @@ def to_keep(charge: Charge) -> Remembered:
         unchanged=charge.unchanged,
         seen=charge.newest,
         told=charge.told,
+        shadowed=tuple(sorted(charge.shadowed.union(map(str, job.observed)))),
         orders=charge.orders,
         refresh_life=charge.refresh_life,
         places=tuple(map(str, (*job.destinations, *((job.state,) if job.irreplaceable else ())))),

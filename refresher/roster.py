@@ -200,7 +200,7 @@ class Roster:
         name, now = charge.job.name, self.charges[charge.job.name]
         if now is not charge:
             charge.orders = now.orders
-            known_ours = charge.known_ours & now.known_ours
+            known_ours = charge.known_ours.union(charge.job.observed) & now.known_ours
             self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving, known_ours=known_ours)
         self._memory.note(charge)
         self.settle(name)

@@ -28,6 +28,7 @@ from refresher.keeping import Keeping
 from refresher.look import Look
 from refresher.moving import Moving
 from refresher.ports import Calendar, Clock, Journal, References, SecretStore, Sink
+from refresher.shadow import Shadow
 from refresher.verify import Verifier
 
 
@@ -68,6 +69,7 @@ class Rotation:
             identity=identity,
             save=lambda former: self._saved(former, Walk(began=clock.monotonic())),
         )
+        self._shadow = Shadow(stores=stores, clock=clock, sink=sink, identity=identity)
         self._clock = clock
         self._identity = identity
         self._gate = gate
@@ -108,6 +110,7 @@ class Rotation:
             if not charge.pending:  # a file of the request could not be read: nothing was sent
                 await self._keeping.withdraw(charge, unknown=False)
         await self._keeping.close(charge)
+        await self._shadow.compare(charge)
         charge.last, charge.last_at = ended, self._clock.now()
         return ended
 

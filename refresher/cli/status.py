@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -120,18 +120,19 @@ def _bar(row: dict[str, Any]) -> str:
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
     now = SystemClock().now()
-    cells = [_cells(row, now) for row in rows]
+    cells = [line for row in rows for line in _cells(row, now)]
     return _tables.lines(HEADINGS, cells, gives="path", coloured="state", colour=_colour)
 
 
 def _colour(state: str) -> str:
-    return COLOURS.get(state, _tables.RED)
+    return COLOURS.get(state, _tables.RED) if state else ""
 
 
-def _cells(row: dict[str, Any], now: datetime) -> tuple[str, ...]:
+def _cells(row: dict[str, Any], now: datetime) -> Iterator[tuple[str, ...]]:
+    """Yield the line of a job, and one more for each further destination."""
     one = row["status"]
-    state, left, place = one["state"], one["life_left_s"], one["destinations"][0]
-    return (
+    state, left, (place, *others) = one["state"], one["life_left_s"], one["destinations"]
+    yield (
         _tables.cut(one["job"], 20),
         _tables.cut(one["provider"], 15),
         f"{state} {one['failures']}" if state == "retrying" else state,
@@ -140,8 +141,15 @@ def _cells(row: dict[str, Any], now: datetime) -> tuple[str, ...]:
         "-" if one["renew_at"] is None else f"in {_words.span(max(_since(one['renew_at'], now), timedelta()))}",
         _last(one["last"], now),
         place["path"],
-        str(place["version"] or "-"),
+        _at(place),
     )
+    for other in others:
+        yield (*[""] * 7, other["path"], _at(other))
+
+
+def _at(place: dict[str, Any]) -> str:
+    """Return the version that stands at a destination, or why it lacks the newest token."""
+    return str(place.get("error") or place["version"] or "-")
 
 
 def _last(last: dict[str, Any] | None, now: datetime) -> str:

@@ -16,7 +16,6 @@ from refresher.config import endpoint, words
 from refresher.config.draft import Draft
 from refresher.config.include_tables import AllowTable
 from refresher.config.jobs import Built
-from refresher.config.places import Named
 from refresher.config.references import OtherJob
 from refresher.core.address import host_of, is_taken
 from refresher.core.job import Job
@@ -55,7 +54,7 @@ def _check(built: Built, allow: Allow) -> None:
     draft, job = built.draft, built.job
     if job is None:  # its mistakes are told, and come first
         return
-    named = (_itself(job), _secrets(built, job), _places(built.destinations), _hosts(built, job), _called(draft, job))
+    named = (_itself(job), _secrets(built, job), _places(built, job), _hosts(built, job), _called(draft, job))
     for one in chain(*named):
         taken: list[str] = getattr(allow.lists, one.kind)
         if not is_taken(one.text, taken):
@@ -87,8 +86,9 @@ def _secrets(built: Built, job: Job) -> Iterator[_Named]:
             yield _Named(key, "secrets", f"file:{path}")
 
 
-def _places(destinations: tuple[Named, ...]) -> Iterator[_Named]:
-    return (_Named(key, "paths", str(place)) for key, place in destinations)
+def _places(built: Built, job: Job) -> Iterator[_Named]:
+    yield from (_Named(key, "paths", str(place)) for key, place in built.destinations)
+    yield from (_Named("shadow", "paths", str(place)) for place in job.observed)
 
 
 def _hosts(built: Built, job: Job) -> Iterator[_Named]:

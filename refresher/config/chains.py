@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from refresher.config import words
 from refresher.config.jobs import Built
-from refresher.config.places import Named
 from refresher.config.references import OtherJob
+from refresher.core import fields
 from refresher.core.job import Job
 from refresher.core.model import Reference
 
@@ -22,8 +22,12 @@ def link(outcomes: Iterable[Built]) -> dict[str, Job]:
         built[circle[0]].draft.wrong("subject_token", f"goes round in a circle: {' -> '.join((*circle, circle[0]))}")
     jobs = {name: each.job for name, each in built.items() if each.job is not None}
     for name, other in names.items():
-        if name in jobs and other in built and built[other].destinations:
-            jobs[name] = _linked(jobs[name], built[other].destinations[0])
+        if name in jobs and other in jobs:
+            if (token := _token_of(jobs[other])) is None:
+                why = f"names a job whose fields show its access token under no name of its own: {other}"
+                built[name].draft.wrong("subject_token", why)
+            else:
+                jobs[name] = replace(jobs[name], shape=replace(jobs[name].shape, subject_token=token))
     return jobs
 
 
@@ -47,7 +51,9 @@ def _circles(names: Mapping[str, str]) -> list[tuple[str, ...]]:
     return circles
 
 
-def _linked(job: Job, destination: Named) -> Job:
-    place = destination[1]
-    token = Reference(kind="vault", cluster=place.cluster, target=f"{place.mount}/{place.path}", field="access_token")
-    return replace(job, shape=replace(job.shape, subject_token=token))
+def _token_of(job: Job) -> Reference | None:
+    """Return where the job's access token stands by itself, at the first of its destinations that has it so."""
+    for place in job.destinations:
+        if field := fields.token_field(job.fields_at(place)):
+            return Reference(kind="vault", cluster=place.cluster, target=f"{place.mount}/{place.path}", field=field)
+    return None

@@ -76,6 +76,11 @@ class PlaceKeys(Table):
         "Several paths, or other clusters and mounts.",
         [{"path": "tokens/crm"}, {"cluster": "eu", "mount": "shared", "path": "crm"}],
     )
+    fields: keys.Fields | None = optional(
+        "What stands there under which name, instead of the members as they are. `{access_token}` stands for that "
+        "member, and all else for itself; see [Write it elsewhere, and otherwise](../how-to/destinations.md).",
+        {"token": "{access_token}", "header": "Bearer {access_token}", "ttl": "300s"},
+    )
     reader_lag: keys.Span | None = optional(
         "How long readers may go on with the token before: how often they read again. Vault Agent: 5m, External "
         "Secrets: 1h, unless told otherwise. `check` and `plan` warn where less is promised.",
@@ -83,6 +88,10 @@ class PlaceKeys(Table):
     )
     moved_from: keys.Name | None = optional(
         "The name that the job had before: its state record, its path and its history become this one's.", "old-crm"
+    )
+    shadow: keys.Flag | None = flag(
+        "`true`: write beside each path, to `PATH-shadow`, and compare with what somebody else still writes at it; see "
+        "[Move from cron](../how-to/from-cron.md)."
     )
     adopt: keys.Flag | None = flag("`true`: take over a path that somebody else wrote before.")
 

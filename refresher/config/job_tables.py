@@ -31,6 +31,10 @@ class DestinationTable(Table):
     cluster: keys.Cluster = usually("", "The name of a table `[clusters.NAME]`; else the default cluster.", "eu")
     mount: keys.Name | None = optional("The KV mount; else the cluster's.", "shared/tokens")
     path: keys.Name | None = optional("The path below the mount. Required.", "tokens/crm")
+    fields: keys.Fields | None = optional(
+        "What stands there under which name; else the job's `fields`. `{}`: the members as they are.",
+        {"header": "Bearer {access_token}"},
+    )
 
 
 class ResponseTable(Table):

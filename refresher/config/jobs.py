@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from refresher.config import endpoint, needs, program, times, words
+from refresher.config import endpoint, fields, needs, program, shadow, times, words
 from refresher.config.draft import Draft
 from refresher.config.endpoint import Blanks
 from refresher.config.job_tables import ResponseTable
@@ -40,6 +40,10 @@ def build(draft: Draft, places: Places) -> Built:
     else:
         provider = _provider(draft)
         job = None if provider is None else _job(draft, provider, locations, state)
+    laid_out = fields.of_destinations(draft, destinations)
+    if job is not None:
+        job = replace(job, fields=laid_out) if laid_out else job
+        job, destinations = shadow.beside(draft, job, destinations)
     whole = not draft.bad and len(draft.findings.mistakes) == told
     return Built(
         draft=draft,

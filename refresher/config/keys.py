@@ -160,6 +160,11 @@ Place: TypeAlias = Annotated[str, PlainValidator(members.place, json_schema_inpu
 Keep: TypeAlias = Annotated[
     tuple[str, ...], PlainValidator(members.keep, json_schema_input_type=list[str]), Kind("list of names")
 ]
+Fields: TypeAlias = Annotated[
+    members.Pairs,
+    PlainValidator(members.fields, json_schema_input_type=_of(dict, r"^(?:[^{}]|\{[^{}]+\})*$")),
+    Kind("table of texts"),
+]
 ErrorOk: TypeAlias = Annotated[
     tuple[str | int, ...],
     PlainValidator(members.error_ok, json_schema_input_type=list[str | int]),

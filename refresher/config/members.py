@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from refresher.config import references
 from refresher.config.words import BadValueError, absolute, segment, text
+from refresher.core import fields as core_fields
 from refresher.core.model import Reference
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -24,7 +25,9 @@ _OWN_HEADER: Final = re.compile(
     r"|accept-encoding|user-agent"
 )
 _SECRET_HEADER: Final = re.compile(r".*(?:auth|cookie|credential|password|secret|signature|token|api-?key|-key$).*")
+_FIELD: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+LONGEST_FIELD: Final = 4096  # characters, before its members stand in it
 OWN_MEMBERS: Final = frozenset(
     ("access_token", "token_type", "expires_at", "expires_at_unix", "issued_at", "scope", "job", "managed_by")
 )
@@ -198,6 +201,26 @@ def keep(value: object) -> tuple[str, ...]:
     if taken := sorted(OWN_MEMBERS.intersection(names)):
         raise BadValueError(f'"{taken[0]}" is stored already')
     return names
+
+
+def fields(value: object) -> Pairs:
+    """Return what readers find under which name: texts, in which `{member}` stands for a member that is published."""
+    found = _texts(value, '{ token = "{access_token}", header = "Bearer {access_token}" }')
+    if not all(_FIELD.fullmatch(name) for name in found):
+        raise BadValueError('names are up to 128 letters, digits, "_" and "-"')
+    for name, item in found.items():
+        if name in core_fields.OWN:
+            raise BadValueError(f'"{name}" stands there in any case, as refresher itself reads it')
+        if len(item) > LONGEST_FIELD or not item.isprintable():
+            raise BadValueError(f"{name} must be one line of at most {LONGEST_FIELD} characters")
+        try:
+            core_fields.named(item)
+        except ValueError:
+            raise BadValueError(
+                f'{name} has a brace that is not around the name of a member, as in "{{access_token}}"'
+            ) from None
+        _plain(name, item)
+    return tuple(found.items())
 
 
 def error_ok(value: object) -> tuple[str | int, ...]:

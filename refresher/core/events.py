@@ -17,6 +17,7 @@ EventName: TypeAlias = Literal[
     "secret_exposed",
     "grant_unknown",
     "foreign_change",
+    "shadow_compared",
     "clock_skew",
     "program_output",
     "asked",

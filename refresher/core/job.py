@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from refresher.core.fields import Fields
 from refresher.core.model import Channel, Location, Reference
 
 GrantName: TypeAlias = Literal["client_credentials", "password", "refresh_token", "jwt_bearer", "token_exchange"]
@@ -142,7 +143,8 @@ class Job:
     `leeway` from then on. `lifetime`: what to assume when the provider states none. `params`: extra form members,
     repeats kept. `hosts`: patterns of the hosts that an issuer's metadata may lead to; none: to any.
     `client_secret_expires`: the day on which its secret ends, in UTC. `hooks`: names; None: all.
-    `reader_lag`: how long readers may go on with the token before.
+    `reader_lag`: how long readers may go on with the token before. `observed`: in shadow mode, the path of somebody
+    else that each destination stands beside.
     """
 
     name: str
@@ -176,6 +178,12 @@ class Job:
     hooks: tuple[str, ...] | None = None
     destinations: tuple[Location, ...]
     state: Location
+    observed: tuple[Location, ...] = ()
+    fields: tuple[tuple[Location, Fields], ...] = ()
+
+    def fields_at(self, place: Location) -> Fields:
+        """Return what readers find under which name at `place`; none: the members as they are."""
+        return next((fields for where, fields in self.fields if where == place), ())
 
     def references(self) -> Mapping[str, Reference]:
         """Return the secret references that it has, by key of jobs.toml."""

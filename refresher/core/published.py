@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from refresher.core.fields import MEMBERS, OWN, Fields, is_whole
 from refresher.core.job import Job
 from refresher.core.model import Absent, Found, Token
 from refresher.core.policy import Held
@@ -70,13 +71,21 @@ def data_of(token: Token, job: Job, instance: str) -> Mapping[str, Secret]:
     return kept | {name: Secret(text) for name, text in plain.items()} | {"access_token": token.access_token}
 
 
-def held_in(secret: Found | Absent, job: Job, instance: str) -> Held | None:
-    """Return what a destination holds, as facts; a stranger's secret is read the same way, without the mark."""
+def members(job: Job, fields: Fields) -> frozenset[str]:
+    """Return the names that readers may find where `fields` say so."""
+    return frozenset((*(name for name, _ in fields or ()), *OWN, *(() if fields else (*MEMBERS, *job.keep))))
+
+
+def held_in(secret: Found | Absent, job: Job, instance: str, fields: Fields = ()) -> Held | None:
+    """Return what a destination holds, as facts; a stranger's secret is read the same way, without the mark.
+
+    None: nothing, or a secret of ours that lacks the token, or one of the `fields` that readers are to find there.
+    """
     if isinstance(secret, Absent):
         return None
     issued_at, expires_at = times_in(secret)
     ours = marked(secret.data, job, instance)
-    if ours and not secret.data.get("access_token"):
+    if ours and not is_whole(secret.data, fields):
         return None
     return Held(version=secret.version, issued_at=issued_at, expires_at=expires_at, ours=ours)
 

@@ -48,8 +48,8 @@ class Seen:
 class Remembered:
     """The provider's last word and the backoff of a job; `refused` is the fingerprint of a refused refresh token.
 
-    `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job.
-    `orders` is what a person has decided of it.
+    `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job,
+    `shadowed` those of somebody else that it stood beside in shadow mode. `orders` is what a person has decided of it.
     `refresh_life`: from when until when its refresh token lives, as the provider said.
     """
 
@@ -62,6 +62,7 @@ class Remembered:
     seen: Seen | None = None
     told: str = ""
     places: tuple[str, ...] = ()
+    shadowed: tuple[str, ...] = ()
     orders: Orders = NO_ORDERS
     refresh_life: Life | None = None
 
@@ -114,6 +115,7 @@ def read(text: str) -> Remembered | None:
             seen=_seen(members.get("seen")),
             told=_text(members.get("told", "")),
             places=tuple(map(_text, members.get("places", ()))),
+            shadowed=tuple(map(_text, members.get("shadowed", ()))),
             orders=_orders(members.get("orders")),
             refresh_life=_life(members.get("refresh_life")),
         )

@@ -114,6 +114,9 @@ def _data(settings: Settings, cluster: Cluster, mounts: Mounts) -> Iterator[tupl
     for job in settings.jobs.values():
         for place in _written(job, cluster.name):
             yield mounts.data(place.mount, place.path), KEEP
+        for place in job.observed:
+            if place.cluster == cluster.name:
+                yield mounts.data(place.mount, place.path), READ
         if (job.irreplaceable or settings.postgres is not None) and job.state.cluster == cluster.name:
             if job.irreplaceable and job.moved_from:
                 yield mounts.data(job.state.mount, job.former.state.path), EMPTY

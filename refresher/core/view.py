@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 from refresher.core.facts import TroubleKind
 from refresher.core.perishable import Perishable
 from refresher.core.remembered import Attempted
+from refresher.core.shadow import Theirs
 
 Need: TypeAlias = Literal["", "dead", "latched", "unmanaged", "expiring"]
 
@@ -25,7 +26,8 @@ class JobView:
     `failures` are those in a row, `kind` and `error` (a code) the last of them, `since` when they began.
     `due_since`: since when a rotation is due that has not come about. `promised` is the life
     that readers may count on. `places` are its Vault paths, as text, with the version that stands at each;
-    `behind` are those of them that lack the newest token, with the code of what failed there.
+    `behind` are those of them that lack the newest token, with the code of what failed there,
+    `beside`, in shadow mode, what somebody else keeps at the paths that the job will take over.
     `secrets` are what stands behind it and comes to an end.
     """
 
@@ -46,6 +48,7 @@ class JobView:
     last: Attempted | None
     places: tuple[tuple[str, int | None], ...]
     behind: Mapping[str, str] = field(default_factory=dict)
+    beside: tuple[Theirs, ...] = ()
     secrets: tuple[Perishable, ...] = ()
 
     def left(self, now: datetime) -> timedelta | None:

@@ -55,4 +55,5 @@ def _key(view: JobView) -> Key:
     last = None if view.last is None else (view.last.at, view.last.outcome)
     due = None if view.state == "due" else view.renew_at  # what is due is due now, at every look
     seen = (view.provider, view.state, view.alive, view.expires_at, due, view.failures, view.error, last, view.places)
-    return (*seen, *view.secrets, *view.behind.items())
+    beside = ((one.standing, one.version) for one in view.beside)
+    return (*seen, *view.secrets, *view.behind.items(), *beside)

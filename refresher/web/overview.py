@@ -119,6 +119,7 @@ def view_of(charge: Charge, now: datetime, holder: str) -> JobView:
         due_since=None if due is None else min(due, now),
         last=charge.attempted,
         places=tuple((str(place), version) for place, version in charge.places),
+        beside=charge.theirs,
         behind={str(place): one.error for place, one in charge.behind.items()},
         secrets=charge.perishables,
     )

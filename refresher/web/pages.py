@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import refresher
+from refresher.core import fields
 from refresher.core.job import Job
 from refresher.core.perishable import is_soon
 from refresher.core.settings import Cluster
@@ -113,7 +114,10 @@ class Pages:
         (row,) = self._rows([view], now, {view.name: why})
         line = timelines(self._file, [view], now)[view.name]
         place, version = job.destinations[0], view.places[0][1] if view.places else None
-        read = snippets(cluster, place, version_1=version is None and view.alive is True, promised=view.promised)
+        names = job.fields_at(place)
+        field = fields.shown(names)
+        version_1 = version is None and view.alive is True
+        read = snippets(cluster, place, version_1=version_1, promised=view.promised, field=field)
         return self._job.render(
             row=row,
             view=view,
@@ -124,6 +128,7 @@ class Pages:
             advice=words.advice(view, now),
             attempts=self._attempts(view.name, now),
             snippets=read,
+            beside=[(str(one.place), words.beside(one, now)) for one in view.beside],
             axis=tuple(drawing.hours(now)),
         )
 

@@ -7,6 +7,7 @@ from typing import Final
 from refresher.core.facts import TroubleKind
 from refresher.core.model import Rejected
 from refresher.core.perishable import is_soon
+from refresher.core.shadow import Theirs
 from refresher.core.spans import span
 from refresher.core.view import JobView
 from refresher.providers.explain import explain
@@ -50,6 +51,20 @@ def left(view: JobView, now: datetime) -> str:
     if view.alive is None:
         return "not seen yet"
     return "no end" if view.alive else "nothing there"
+
+
+def beside(theirs: Theirs, now: datetime) -> str:
+    """Return how the token stands that somebody else writes where the job is to write one day."""
+    if theirs.expires_at is None:
+        return {"missing": "nothing there", "unread": f"can't be read: {theirs.error}"}.get(
+            theirs.standing, "no end known"
+        )
+    rest = theirs.expires_at - now
+    words = [f"{span(rest)} left" if rest > timedelta() else f"dead for {span(-rest)}"]
+    words += ["by its age"] if theirs.estimated else []
+    words += ["less than promised"] if theirs.standing == "short" else []
+    words += [f"has {', '.join(theirs.lacking)}, which this job does not write"] if theirs.lacking else []
+    return ", ".join(words)
 
 
 def coming(view: JobView, now: datetime) -> str:

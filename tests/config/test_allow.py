@@ -14,7 +14,7 @@ EU = '[clusters.eu]\naddress = "https://eu.example.com"\nauth = { method = "toke
 ALLOW = {
     "jobs": ["crm", "pay-*"],
     "secrets": ["vault:secret/pay/*", "file:/etc/pay/*", "env:PAY_*", "job:pay-*"],
-    "paths": ["secret/tokens/pay/*"],
+    "paths": ["secret/tokens/pay/*", "secret/tokens/till-shadow"],
     "hosts": ["id.pay.example", "*.hosts.pay.example"],
     "programs": ["/usr/local/lib/pay/*"],
     "hooks": ["pay-*"],
@@ -86,6 +86,7 @@ BREACHES: dict[str, tuple[dict[str, str | None], str]] = {
         {"path": None, "destinations": '[{ path = "tokens/pay/crm" }, { cluster = "eu", path = "tokens/pay/crm" }]'},
         "destinations[1]",
     ),
+    "shadow": ({"shadow": "true", "path": '"tokens/till"'}, "shadow"),
     "moved_from": ({"moved_from": '"other-gone"'}, "moved_from"),
     "hooks": ({"hooks": '["other"]'}, "hooks"),
     "hooks of nobody": ({"hooks": "[]"}, "hooks"),
@@ -96,6 +97,7 @@ HARMLESS = {
     *("headers", "subject_token_type", "require_scope", "keep", "revokes_previous", "adopt", "deadline"),
     *("renew_before", "lifetime", "max_age", "schedule", "timezone", "refresh_every", "reader_lag"),
     "client_secret_expires",
+    *("fields", "destinations.fields"),  # names and texts, none of them a reference
     *(f"response.{key}" for key in ("access_token", "expires_in", "expires_in_unit", "scope", "error", "error_ok")),
     *(f"client_key.{key}" for key in ("algorithm", "key_id", "audience", "lifetime")),
     *(f"assertion.{key}" for key in ("algorithm", "key_id", "audience", "lifetime", "issuer", "subject", "claims")),
@@ -180,7 +182,7 @@ def test_each_breach_has_its_line_and_says_what_is_allowed(mistakes):
     assert told == [
         f'jobs.d/team.toml: [jobs.theirs]: {of} jobs: "crm" or "pay-*"',
         f"jobs.d/team.toml: [jobs.theirs] client_secret: {of} secrets: {secrets}",
-        f'jobs.d/team.toml: [jobs.theirs] path: {of} paths: "secret/tokens/pay/*"',
+        f'jobs.d/team.toml: [jobs.theirs] path: {of} paths: "secret/tokens/pay/*" or "secret/tokens/till-shadow"',
         f'jobs.d/team.toml: [jobs.theirs] token_url: {of} hosts: "id.pay.example" or "*.hosts.pay.example"',
     ]
 

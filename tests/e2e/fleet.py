@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
+from secrets import token_hex
 
 from refresher.cli import main
 from tests.e2e.crowd import POLICY, Crowd
@@ -26,7 +26,6 @@ class Strict(Crowd):
         self.current: dict[str, tuple[str, str]] = {}
         self.spent: set[str] = set()
         self.reused: list[str] = []
-        self._serial = count()
 
     def reply(self, client: str, sent: dict[str, str]) -> bytes:
         token = sent.get("refresh_token")
@@ -36,8 +35,7 @@ class Strict(Crowd):
                 self.current.pop(client, None)
             return INVALID
         self.spent |= set() if token is None else {token}
-        number = next(self._serial)
-        self.current[client] = pair = f"AT-{client}-{number}", f"RT-{client}-{number}"
+        self.current[client] = pair = f"AT-{token_hex(16)}", f"RT-{token_hex(16)}"
         words = {"access_token": pair[0], "refresh_token": pair[1], "token_type": "Bearer"}
         return json.dumps(words | {"expires_in": self.seconds(client)}).encode()
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.e2e.crowd import Crowd, enrol
-from tests.e2e.fleet import LEASE, POLL, fleet_of
+from tests.e2e.crowd import enrol
+from tests.e2e.fleet import LEASE, POLL, Strict, fleet_of
 from tests.e2e.site import Site
 from tests.servers.postgres import Base, Postgres, new_base
 from tests.servers.provider import Provider
@@ -18,7 +18,7 @@ NAMES = [f"job-{number}" for number in range(12)]
 
 
 def test_what_a_killed_node_had_is_walked_again_by_another_in_time(site: Site, base: Base, measured):
-    slow = Crowd(lambda _: HOUR, latency=30)
+    slow = Strict(lambda _: HOUR, latency=30)
     with slow.serving(), fleet_of(site, base) as fleet:
         enrol(site, slow, NAMES)
         fleet.open_to_all()
@@ -40,6 +40,7 @@ def test_what_a_killed_node_had_is_walked_again_by_another_in_time(site: Site, b
         assert all(site.token(name) for name in NAMES)
 
 
+@pytest.mark.nightly
 def test_single_use_tokens_outlive_a_crash_of_postgresql_and_of_a_node(
     site: Site, mortal_postgres: Postgres, semansys: Provider
 ):

@@ -130,6 +130,7 @@ def test_a_pass_tells_its_hooks_before_it_ends(site, hooks, smartdocumentor):
     assert len(hooks.pids("well")) == 1
 
 
+@pytest.mark.nightly
 def test_a_dead_mans_switch_is_called_while_all_is_well(site, smartdocumentor):
     site.add("crm", smartdocumentor, ttl=6)
     with receiving() as receiver:

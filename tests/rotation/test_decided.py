@@ -52,6 +52,8 @@ NONE = {  # of any value: no fact
     "owed": object(),
     "away": frozenset({"x"}),
     "shut": ("x",),
+    "theirs": (object(),),
+    "shadowed": frozenset({"x"}),
     "tried": "taken",
     "unkept": Secret("RT"),
     "intent": object(),

@@ -104,3 +104,24 @@ async def test_what_a_stranger_wrote_at_one_that_was_behind_is_honoured():
     unwritable(stage, ZeroDivisionError())
     await stage.later(minutes=6)
     assert stage.stands(SPARE) == theirs
+
+
+@pytest.mark.parametrize("job", [replaceable(destinations=BOTH), refresh_only(destinations=BOTH)])
+async def test_the_next_token_is_asked_for_in_time_where_one_lacks_it_and_the_other_cannot_be_read(job):
+    stage = Stage(token(1, refresh_token="RT-1"), token(2, refresh_token="RT-2"), job=job)
+    unwritable(stage, StoreRefusedError("denied", "the policy denies it", status=403), SPARE)
+    await stage.rotate()
+
+    def before(deed, place):
+        if place == PLACE if deed == "read" else place == SPARE:
+            raise StoreRefusedError("denied", "the policy denies it", status=403)
+
+    stage.store.before = before
+    await stage.clock.advance(timedelta(minutes=1))
+    await stage.look()
+    assert set(stage.charge.behind) == set(BOTH)
+    stage.store.before = lambda _deed, _place: None
+    ended = await stage.later(minutes=49)
+    assert (ended.outcome, ended.reason, ended.well) == ("rotated", "due", True)
+    assert stage.stands(SPARE) == stage.stands()
+    assert stage.stands()["access_token"] == "AT-2"

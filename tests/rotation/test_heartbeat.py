@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from refresher.host.notify import Manager
 from tests.fakes.clock import settle
 from tests.fakes.http import answer
 from tests.fakes.manager import listening
-from tests.rotation.house import HOUR, MINUTE, SECOND, House, job, many, refreshing, unwritable
+from tests.rotation.house import HOUR, MINUTE, SECOND, House, job, many, path_of, refreshing, unwritable
+from tests.rotation.stage import SlowStore
 
 WATCHDOG = 60
 STEP = 5 * SECOND
@@ -110,6 +112,17 @@ async def test_the_status_line_tells_of_jobs_the_next_rotation_and_trouble(tmp_p
         house.provider.refuse = lambda asked: refused if asked.client == "a" else None
         said = [message["STATUS"] for message in await house.heard(HOUR) if "STATUS" in message]
         assert "2 jobs, 1 latched: a (invalid_client), next rotation" in said[-1]
+
+
+async def test_a_destination_that_is_behind_is_trouble_to_tell_of(tmp_path):
+    far = replace(path_of("a"), cluster="far")
+    house = Monitored(job("a", destinations=(path_of("a"), far)), job("b"))
+    house.stores["far"] = SlowStore(house.clock)
+    house.stores["far"].denied.add(far.path)
+    async with house.monitored(tmp_path):
+        heard = [*house.manager.messages(), *await house.heard(MINUTE)]
+        said = [message["STATUS"] for message in heard if "STATUS" in message]
+        assert "2 jobs, 1 in trouble: a (denied), next rotation" in said[-1]
 
 
 async def test_a_reload_is_told_with_its_beginning_and_its_end_whatever_comes_of_it(tmp_path):

@@ -13,8 +13,10 @@ import pytest
 from refresher.core.errors import StoreUnavailableError
 from refresher.core.perishable import Perishable
 from refresher.core.secret import Secret
+from refresher.core.shadow import of
 from tests.fakes.http import answer
 from tests.rotation.house import HOUR, MINUTE, job, path_of
+from tests.rotation.stage import SlowStore
 from tests.web.stage import Stage
 
 CRM, HR = job("crm"), job("hr/time", "b", provider="oauth2")
@@ -188,6 +190,39 @@ async def test_a_vault_that_is_away_is_told(stage, get):
     assert status == 503
     assert "vault default: away" in text
     assert 'refresher_vault_up{cluster="default"} 0.0' in (await get(f"{stage.url}/metrics"))[1]
+
+
+async def test_a_destination_that_is_behind_is_told_and_the_others_are_served(tmp_path, get):
+    far = replace(path_of("crm"), cluster="far")
+    made = Stage(tmp_path, job("crm", destinations=(path_of("crm"), far)), HR)
+    made.house.stores["far"] = away = SlowStore(made.house.clock)
+    away.away = True
+    away.life_left = None
+    async with made.serving(after=MINUTE) as stage:
+        _, text, _ = await get(f"{stage.url}/jobs/crm")
+        assert "crm: retrying" in text
+        assert f"<code>{far}</code> lacks the newest token: " in text
+        assert f"<code>{path_of('crm')}</code> version 1</dd>" in text
+        status, text, _ = await get(f"{stage.url}/readyz")
+        assert (status, "vault far: away" in text, "nothing alive" in text) == (503, True, False)
+        _, text, _ = await get(f"{stage.url}/metrics")
+        assert 'refresher_vault_up{cluster="far"} 0.0' in text
+        assert 'refresher_vault_up{cluster="default"} 1.0' in text
+        assert 'refresher_token_alive{name="crm"} 1.0' in text, "of the one that nobody could read, nobody knows"
+        away.away = False
+        await stage.house.advance(MINUTE)
+        assert "crm: fresh" in (await get(f"{stage.url}/jobs/crm"))[1]
+        assert 'refresher_vault_up{cluster="far"} 1.0' in (await get(f"{stage.url}/metrics"))[1]
+
+
+async def test_a_job_in_shadow_mode_says_what_it_stands_beside(tmp_path, get):
+    place = path_of("crm")
+    made = Stage(tmp_path, job("crm", destinations=(of(place),), observed=(place,)))
+    made.house.store.put(place, {"token": "T-1"})
+    async with made.serving(after=MINUTE) as stage:
+        _, text, _ = await get(f"{stage.url}/jobs/crm")
+        assert f"<code>{place}</code> 59m left, by its age, has token, which this job does not write" in text
+        assert "T-1" not in text
 
 
 @pytest.mark.leak("L30")

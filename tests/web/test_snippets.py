@@ -13,8 +13,8 @@ from tests.web.stage import CLUSTER
 PLACE = Location(mount="kv/team", path="tokens/crm.eu")
 
 
-def texts(cluster=CLUSTER, place=PLACE, *, version_1=False, promised=timedelta(minutes=4)) -> dict[str, str]:
-    return {one.title: one.text for one in snippets(cluster, place, version_1=version_1, promised=promised)}
+def texts(cluster=CLUSTER, place=PLACE, *, version_1=False, promised=timedelta(minutes=4), **more) -> dict[str, str]:
+    return {one.title: one.text for one in snippets(cluster, place, version_1=version_1, promised=promised, **more)}
 
 
 def test_address_mount_and_path_are_filled_in():
@@ -40,6 +40,17 @@ def test_a_namespace_is_named():
     assert "-H 'X-Vault-Namespace: ops/eu'" in made["curl"]
     assert "-namespace=ops/eu" in made["vault"]
     assert 'namespace="ops/eu"' in made["Python (hvac)"]
+
+
+def test_a_member_of_another_name_is_taken():
+    made = texts(field="api-token")
+    assert """| jq -r '.data.data["api-token"]'""" in made["curl"]
+    assert "-field=api-token " in made["vault"]
+    assert 'token = answer["data"]["data"]["api-token"]' in made["Python (hvac)"]
+    assert '}}{{ index .Data.data \\"api-token\\" }}{{' in made["Vault Agent template"]
+    assert "property: api-token" in made["External Secrets"]
+    assert not any("access_token" in text for text in made.values())
+    assert "{{ .Data.data.token }}" in texts(field="token")["Vault Agent template"]
 
 
 @pytest.mark.parametrize(("minutes", "every"), [(4, "120s"), (60, "300s"), (None, "300s"), (0.01, "1s")])

@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 
 from refresher.core.facts import TroubleKind
+from refresher.core.shadow import Theirs
 from refresher.web import words
-from tests.core.builders import NOW
+from tests.core.builders import NOW, PLACE
 from tests.core.test_view import WELL
 
 MINUTE = timedelta(minutes=1)
@@ -42,6 +43,24 @@ def test_how_long_it_lives(view, said):
 )
 def test_what_comes_next(view, said):
     assert words.coming(view, NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        ({"standing": "missing"}, "nothing there"),
+        ({"standing": "unread", "error": "denied"}, "can't be read: denied"),
+        ({"standing": "unknown"}, "no end known"),
+        ({"standing": "well", "expires_at": NOW + 30 * MINUTE}, "30m left"),
+        (
+            {"standing": "short", "expires_at": NOW + 3 * MINUTE, "estimated": True},
+            "3m left, by its age, less than promised",
+        ),
+        ({"standing": "dead", "expires_at": NOW - 3 * MINUTE}, "dead for 3m"),
+    ],
+)
+def test_what_somebody_else_keeps_there(theirs, said):
+    assert words.beside(Theirs(place=PLACE, **theirs), NOW) == said
 
 
 @pytest.mark.parametrize("kind", get_args(TroubleKind))
