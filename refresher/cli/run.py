@@ -10,6 +10,7 @@ from refresher.host import log, process
 def run(config: ConfigOption = None) -> int:
     settings = load_or_exit(find_config(config))
     set_up(settings)
+    process.keep_what_stands()  # what was read; and, when the daemon is ready, what it knows
     from refresher import daemon  # noqa: PLC0415  # the wire is for a hardened process, and --help needs none of it
 
     async def main() -> int:
