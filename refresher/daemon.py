@@ -31,6 +31,8 @@ __all__ = ["EX_OK", "EX_UNAVAILABLE", "Daemon", "Parts", "build", "run"]
 EX_OK: Final = 0
 EX_UNAVAILABLE: Final = 69  # sysexits.h: Vault refuses us for good
 FIRST_LOGIN: Final = timedelta(seconds=2)
+BREATH: Final = timedelta(seconds=10)  # the longest pause between two reloads
+LOOK: Final = timedelta(seconds=0.1)
 LAST_CALL: Final = timedelta(seconds=1)  # for hooks, at the end: an idle daemon ends within two
 
 
@@ -139,6 +141,18 @@ class Daemon:
             force, self._forced = self._forced, False
             with self._heart.reloading():
                 await self._take_over(group, force=force)
+            await self._breathe()
+
+    async def _breathe(self) -> None:
+        """Let those that a reload has changed be walked before the next one.
+
+        They go before jobs whose tokens are about to die: a storm of reloads must not bring ever new ones.
+        """
+        clock = self._parts.clock
+        ends = clock.monotonic() + BREATH.total_seconds()
+        await clock.sleep(LOOK)
+        while self._roster.stuck_since[1] is not None and clock.monotonic() < ends:  # some are queued
+            await clock.sleep(LOOK)
 
     async def _take_over(self, group: asyncio.TaskGroup, *, force: bool) -> None:
         """Read jobs.toml again; a mistake in it keeps the old jobs running, and says so."""

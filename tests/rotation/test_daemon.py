@@ -72,6 +72,31 @@ async def test_a_reload_takes_over_what_is_new_changed_and_gone(site: Site):
         assert site.told("reloaded") == {"jobs": 2, "added": 0, "removed": 0, "changed": 0, "needs_restart": ()}
 
 
+@pytest.mark.fault("F53")
+async def test_reloads_in_a_storm_let_those_that_they_change_be_walked(site: Site):
+    """Ten jobs are of another client after each reload, and each takes half a second: the eleventh comes due too."""
+    site.tables["limits"] = {"per_host": 1, "total": 1}
+    changing = [f"job-{number}" for number in range(10)]
+
+    def write(side: str) -> None:
+        site.write(first=FIRST, **{one: {"path": f"tokens/{one}", "client_id": f"{one}-{side}"} for one in changing})
+
+    write("0")
+    site.provider.lifetimes["first"] = 120
+    async with site.running():
+        await site.clock.advance(timedelta(seconds=5))
+        site.provider.latency = timedelta(seconds=0.5)
+        for number in range(1, 100):
+            write(str(number))
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.02)  # the file is read in a thread
+            await site.clock.advance(timedelta(seconds=2))
+        assert len(site.provider.requests("first")) >= 2
+        site.provider.latency = timedelta()
+        await site.clock.advance(timedelta(seconds=30))  # what is under way ends
+        assert len(site.sink.named("reloaded")) >= 15
+
+
 async def test_systemd_hears_of_start_reloads_and_end(site: Site, tmp_path: Path, monkeypatch):
     with listening(tmp_path / "notify", watchdog=60) as manager:
         for name, value in manager.environ.items():
