@@ -65,6 +65,7 @@ def stranger():
         yield server.getsockname()[1], look
 
 
+@pytest.mark.nightly
 @pytest.mark.answer("V6")
 @pytest.mark.fault("F24")
 def test_vault_redirects_to_a_host_that_nobody_named(site, way, semansys, measured):
@@ -98,6 +99,7 @@ def test_vault_redirects_to_a_host_that_nobody_named(site, way, semansys, measur
     assert not daemon.lines("expired", "grant_unknown", "foreign_change")
 
 
+@pytest.mark.nightly
 @pytest.mark.answer("V28")
 @pytest.mark.fault("F15")
 def test_a_quota_refuses_most_of_what_is_due(site, way, node_oauth2, measured):

@@ -31,9 +31,16 @@ def _programs() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-def _demoted() -> dict[str, object]:
-    """PostgreSQL does not run as root: then it is somebody who owns nothing."""
-    return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+def _command(program: str, *words: str) -> list[str]:
+    """PostgreSQL does not run as root: then it is somebody who owns nothing, but may go where root does.
+
+    The checkout, and the folder for what is temporary, may be closed to others.
+    """
+    someone = pwd.getpwnam("nobody")
+    ids = [f"--reuid={someone.pw_uid}", f"--regid={someone.pw_gid}", "--clear-groups"]
+    able = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    demoted = ["setpriv", *ids, *able] if os.geteuid() == 0 else []
+    return [*demoted, str(_programs() / program), *words]
 
 
 @dataclass
@@ -61,9 +68,8 @@ class Postgres:
         return server
 
     def _run(self, program: str, *words: str) -> str:
-        command = [str(_programs() / program), *words]
         done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=START_S, **_demoted()
+            _command(program, *words), cwd=self.folder, capture_output=True, text=True, check=False, timeout=START_S
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -77,9 +83,8 @@ class Postgres:
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(_programs() / "postgres"), "-D", "data", *words],
-                cwd=self.folder, stdout=log, stderr=log, **_demoted(),
-            )  # fmt: skip
+                _command("postgres", "-D", "data", *words), cwd=self.folder, stdout=log, stderr=log
+            )
         ends = time.monotonic() + START_S
         while self.process.poll() is None and time.monotonic() < ends:
             with suppress(AssertionError):
@@ -137,7 +142,7 @@ def new_base(server: Postgres) -> Base:
 
 @contextmanager
 def running() -> Iterator[Postgres]:
-    """Start a server in a folder of its own; pytest's are closed to whom it runs as."""
+    """Start a server in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="refresher-postgres-"))
     server = Postgres(folder, 0)
     try:
