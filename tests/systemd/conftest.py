@@ -93,7 +93,8 @@ def new_host(box: Box, box_bao: OpenBao, box_provider: Provider) -> Iterator[Cal
         yield new
         for host in hosts:
             host.close()
-            box.run("rm", "-rf", f"/etc/systemd/system/{host.unit}.d", f"/var/lib/private/refresher{host.suffix}")
+            states = [f"/var/lib/{folder}refresher{host.suffix}" for folder in ("", "private/")]  # link and target
+            box.run("rm", "-rf", f"/etc/systemd/system/{host.unit}.d", *states)
         settings = (
             "/etc/refresher",
             "/etc/credstore",
