@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 START_S = 30
+STARTS = 3
 FIND_S = 10
 LONG_S = 300  # a page that is busy answers no question
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # what WebDriver calls a reference to an element
@@ -118,18 +119,32 @@ def chromium(folder: Path) -> Iterator[Chromium]:
     driver = shutil.which("chromedriver")
     if driver is None or shutil.which("chromium") is None:
         pytest.skip("Debian's packages chromium and chromium-driver are not installed")
-    process = subprocess.Popen(
-        [driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    try:
-        port = next(
-            found.group(1) for line in process.stdout if (found := re.search(r"successfully on port (\d+)", line))
-        )
-        browser = Chromium(f"http://127.0.0.1:{port}", folder)
+    with ExitStack() as ending:
+        said = [ending.enter_context(_listening(driver))]
+        while said[-1][0] is None:
+            assert len(said) < STARTS, said
+            said.append(ending.enter_context(_listening(driver)))
+        browser = Chromium(f"http://127.0.0.1:{said[-1][0]}", folder)
         try:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def _listening(driver: str) -> Iterator[tuple[str | None, str]]:
+    """Start chromedriver; yield its port and what it said. No port: it ended, since another took it meanwhile."""
+    process = subprocess.Popen(
+        [driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        port, lines = None, []
+        for line in process.stdout:
+            lines.append(line)
+            if found := re.search(r"successfully on port (\d+)", line):
+                port = found.group(1)
+                break
+        yield port, "".join(lines)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # a group of its own: the driver, and a browser that hangs
