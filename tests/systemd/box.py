@@ -114,6 +114,21 @@ class Box:
             os.close(outside)
 
 
+_OUTSIDE = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Be in the machine's own network, whichever box's the thread is in, for as long as the context lasts."""
+    inside = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _setns(_OUTSIDE)
+        yield
+    finally:
+        _setns(inside)
+        os.close(inside)
+
+
 def _setns(descriptor: int) -> None:
     if _LIBC.setns(descriptor, CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")

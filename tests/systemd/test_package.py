@@ -12,7 +12,7 @@ from refresher.cli.systemd import for_program
 from refresher.demo.openbao import start
 from tests.servers.provider import Provider
 from tests.systemd import install
-from tests.systemd.box import Box
+from tests.systemd.box import Box, outside
 from tests.systemd.host import Host
 from tests.systemd.test_service import until
 
@@ -26,7 +26,8 @@ UNITS = ("refresher.service", "refresher-once.timer", "refresher-once.service")
 def bare(boot: Callable[[], Box], tmp_path: Path) -> Iterator[tuple[Box, Callable[[], Host], Provider]]:
     """A systemd without refresher; a real Vault and a provider on its loopback; and what makes a host of it."""
     box = boot()
-    install.staged(install.python_of(box))  # from out here: the box's network reaches no package index
+    with outside():  # a box's network reaches no package index
+        install.staged(install.python_of(box))
     hosts: list[Host] = []
     (tmp_path / "bao").mkdir()
     (tmp_path / "provider").mkdir()
