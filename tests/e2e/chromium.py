@@ -133,7 +133,7 @@ def chromium(folder: Path) -> Iterator[Chromium]:
 
 @contextmanager
 def _listening(driver: str) -> Iterator[tuple[str | None, str]]:
-    """Start chromedriver; yield its port and what it said. No port: it ended, since another took it meanwhile."""
+    """Start chromedriver; yield its port and what it said. No port: it ended by itself, which a second one may not."""
     process = subprocess.Popen(
         [driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
