@@ -27,7 +27,7 @@ from refresher.core.events import Event, Field
 from refresher.core.outcome import Outcome, tell_broken
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
-from refresher.host.sockets import Caller, Refusal, caller
+from refresher.host.sockets import Caller, admitting, caller
 from refresher.ports import Clock, Sink
 from refresher.roster import Roster
 
@@ -60,18 +60,12 @@ class Server:
             app.add_routes([web.post("/{verb}", self._do)])
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=STOP_S)
         await runner.setup()
-        server, loop = runner.server, asyncio.get_running_loop()
-        if server is None:
+        if runner.server is None:
             raise RuntimeError("no server")
-
-        def admit() -> asyncio.Protocol:
-            return server() if len(server.connections) < MOST else Refusal()
-
-        listening = await loop.create_server(admit, sock=listener)
         try:
-            await asyncio.Event().wait()
+            async with admitting(runner.server, listener, MOST):
+                await asyncio.Event().wait()
         finally:
-            listening.close()
             await runner.cleanup()
 
     def _guard(self, which: Which) -> Middleware:

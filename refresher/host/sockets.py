@@ -11,11 +11,11 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sized
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from refresher.host import paths
 
@@ -38,6 +38,31 @@ class Refusal(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Close it."""
         transport.close()
+
+
+class Server(Protocol):
+    """What makes the protocol of each connection, and knows those that are open."""
+
+    @property
+    def connections(self) -> Sized:
+        """The open ones."""
+
+    def __call__(self) -> asyncio.Protocol:
+        """Make the protocol of one more."""
+
+
+@asynccontextmanager
+async def admitting(server: Server, listener: socket.socket, most: int) -> AsyncIterator[None]:
+    """Have `server` take what comes to `listener` while the block lasts, up to `most` connections at once."""
+
+    def admit() -> asyncio.Protocol:
+        return server() if len(server.connections) < most else Refusal()
+
+    listening = await asyncio.get_running_loop().create_server(admit, sock=listener)
+    try:
+        yield
+    finally:
+        listening.close()
 
 
 def bound(path: Path, mode: int) -> socket.socket:

@@ -17,7 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from refresher.core.outcome import tell_broken
-from refresher.host.sockets import Refusal
+from refresher.host.sockets import admitting
 from refresher.web.front import Front
 
 MOST: Final = 100  # connections
@@ -78,20 +78,16 @@ class Server:
             max_field_size=LINE,
         )
         await runner.setup()
-        server, loop = runner.server, asyncio.get_running_loop()
-        if server is None:
+        if runner.server is None:
             raise RuntimeError("no server")
-
-        def admit() -> asyncio.Protocol:
-            return server() if len(server.connections) < MOST else Refusal()
-
-        listening = await loop.create_server(admit, sock=listener)
         try:
-            await self._front.tick()
+            async with admitting(runner.server, listener, MOST):
+                try:
+                    await self._front.tick()
+                finally:
+                    self._closing.set()
+                    self._front.wake()
         finally:
-            self._closing.set()
-            self._front.wake()
-            listening.close()
             await runner.cleanup()
 
     @web.middleware

@@ -22,7 +22,7 @@ CROWDS = [(100_000, 50, 1.0, 0.2), (1_000_000, 100, 2.0, 0.5)]
 def fill(base: Base, resting: int, due: int, seconds: int) -> None:
     """Put jobs in the table that rest for an hour and more, and some that come due evenly after a while."""
     base.sql(
-        "INSERT INTO refresher.pgqueuer (priority, entrypoint, payload, dedupe_key, status, execute_after)"  # noqa: S608
+        "INSERT INTO refresher.pgqueuer (priority, entrypoint, payload, dedupe_key, status, execute_after)"  # noqa: S608  # nothing of it is from outside
         " SELECT 0, 'refresh:oauth2', convert_to('job-' || n, 'UTF8'), 'job-' || n, 'queued', now() + CASE"
         f" WHEN n < {due} THEN interval '{LEAD_S} s' + n * interval '1 s' * {seconds} / {due}"
         f" ELSE interval '1 h' + n * interval '10 ms' END FROM generate_series(0, {resting + due - 1}) AS n"
