@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from refresher.charge import Charge, Identity
+from refresher.charge import NONE, Charge, Identity
 from refresher.core import backoff, outcome
 from refresher.core.errors import StoreError, StoreRefusedError, StoreUnavailableError
 from refresher.core.model import Location
@@ -46,7 +46,8 @@ async def attempt(
                     group.create_task(one(place))
         except BaseExceptionGroup as bugs:
             raise bugs.exceptions[0] from None  # the walk's caller tells the type and the place of one
-    charge.away |= {place.cluster for place, error in failed.items() if isinstance(error, StoreUnavailableError)}
+    if failed:
+        charge.away |= {place.cluster for place, error in failed.items() if isinstance(error, StoreUnavailableError)}
     return done, failed
 
 
@@ -54,6 +55,13 @@ def worst(failed: Mapping[Location, StoreError]) -> StoreError:
     """Return the error that a person must mend, where there is one, else that of a Vault that is away."""
     errors = tuple(failed.values())
     return next((one for one in errors if not isinstance(one, StoreUnavailableError)), errors[0])
+
+
+def own(charge: Charge, place: Location) -> None:
+    """Know that `place` is ours. Of who owns all that he writes, which nearly all do, it is his job's own tuple."""
+    if place not in charge.known_ours:
+        ours = (*charge.known_ours, place)
+        charge.known_ours = charge.job.destinations if ours == charge.job.destinations else ours
 
 
 def stand(charge: Charge, index: int, held: Held | None, version: int | None) -> None:
@@ -71,7 +79,7 @@ def vault_is_back(charge: Charge, now: datetime) -> None:
     elif trouble is not None and trouble.kind == "store":
         charge.retry_now()
     away = {place: replace(one, retry_at=now) for place, one in charge.behind.items() if one.kind == "outage"}
-    charge.behind = {**charge.behind, **away}
+    charge.behind = {**charge.behind, **away} or NONE
 
 
 class Behind:
@@ -84,6 +92,8 @@ class Behind:
 
     def note(self, charge: Charge, served: Collection[Location], failed: Mapping[Location, StoreError]) -> None:
         """Note that `served` are no longer behind, and that `failed` are, for the time being."""
+        if not charge.behind and not failed:
+            return
         behind = dict(charge.behind)
         for place in served:
             if (before := behind.pop(place, None)) is not None:
@@ -93,7 +103,7 @@ class Behind:
             before = behind.get(place)
             behind[place] = after = self._trouble(charge, before, error)
             self._sink.tell(outcome.left_behind(charge.job.name, place, error, before, after))
-        charge.behind = behind
+        charge.behind = behind or NONE
 
     def _trouble(self, charge: Charge, before: Trouble | None, error: StoreError) -> Trouble:
         """One that is away is woken when it is back: the slow round is for the case that nobody is there to do so."""

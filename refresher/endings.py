@@ -18,8 +18,9 @@ from refresher.core.errors import (
 from refresher.core.events import Event, Field
 from refresher.core.job import GrantName
 from refresher.core.model import Location, Rejected
-from refresher.core.outcome import Outcome, OutcomeName
+from refresher.core.outcome import NOBODY, Outcome, OutcomeName
 from refresher.core.policy import Trouble
+from refresher.decided import Decided
 from refresher.exchange import Asked, ClientSecret
 from refresher.ports import Clock, Sink
 
@@ -43,6 +44,7 @@ class Endings:
         self._clock = clock
         self._sink = sink
         self._identity = identity
+        self._decided = Decided(identity.holder)
 
     def unrotated(self, charge: Charge, walk: Walk, verdict: policy.Verdict) -> Outcome:
         """End without a rotation: nothing is due, or something holds the job back."""
@@ -106,17 +108,16 @@ class Endings:
         return ended
 
     def end(self, charge: Charge, walk: Walk, name: OutcomeName, reason: str, *, error: str | None = None) -> Outcome:
-        facts = charge.facts(charge.now(self._clock), self._identity.holder)
         return Outcome(
             job=charge.job.name,
             outcome=name,
             reason=reason,
             error=error,
             expires_at=charge.expires_at,
-            renew_at=policy.renew_at(facts) if charge.held is not None else None,
+            renew_at=self._decided.renew_at(charge, charge.now(self._clock)),
             destinations=charge.places,
             away=charge.away,
-            behind={place: one.error for place, one in charge.behind.items()},
+            behind={place: one.error for place, one in charge.behind.items()} if charge.behind else NOBODY,
             duration=timedelta(seconds=self._clock.monotonic() - walk.began),
         )
 

@@ -43,7 +43,7 @@ class Handback:
             one if one is None else replace(one, version=version, ours=False)
             for one, version in zip(standing, versions, strict=True)
         )
-        charge.versions, charge.known_ours, charge.shadowed = tuple(versions), frozenset(), frozenset()
+        charge.versions, charge.known_ours, charge.shadowed = tuple(versions), (), frozenset()
         charge.last, charge.last_at = outcome.declined(charge.job, "released", charge.places), self._clock.now()
         return charge.last
 

@@ -19,6 +19,7 @@ from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Rejected, Token
 from refresher.core.orders import BY_HAND
 from refresher.core.outcome import Outcome
+from refresher.decided import Decided
 from refresher.delivery import Delivered, Delivery
 from refresher.endings import Endings, Walk
 from refresher.endpoint import Endpoint
@@ -72,6 +73,7 @@ class Rotation:
         self._shadow = Shadow(stores=stores, clock=clock, sink=sink, identity=identity)
         self._clock = clock
         self._identity = identity
+        self._decided = Decided(identity.holder)
         self._gate = gate
 
     async def rotate(self, charge: Charge, *, force: bool = False) -> Outcome:
@@ -123,7 +125,7 @@ class Rotation:
         return await self._saved(charge, walk) or charge.last or self._endings.end(charge, walk, "fresh", "saved")
 
     def _decide(self, charge: Charge, *, force: bool = False) -> policy.Verdict:
-        return policy.decide(charge.facts(charge.now(self._clock), self._identity.holder, force=force))
+        return self._decided.decide(charge, charge.now(self._clock), force=force)
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
         if charge.owed is not None and self._is_dead(charge, charge.owed):

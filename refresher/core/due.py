@@ -8,7 +8,7 @@ Holds for every lifetime of 6 s and more: due never lies before half of the life
 """
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from refresher.core.job import Margin
@@ -20,6 +20,7 @@ USUAL: Final = timedelta(minutes=10)  # `renew_before`, or 5 % of the lifetime w
 FLOOR: Final = timedelta(seconds=30)  # between two fetches that succeeded
 TOO_SHORT_PAUSE: Final = timedelta(seconds=2)  # between fetches of tokens shorter than SHORTEST, or unchanged ones
 STRANGER_LEAD: Final = timedelta(seconds=30)  # a token of unknown lifetime, put there by somebody else
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 UNCHANGED_LEAD: Final = timedelta(seconds=5)  # a server that repeats its token is asked from here on
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from refresher.core.backoff import MALFORMED_ALERT, UNSURE_ALERT
@@ -19,6 +20,7 @@ OutcomeName: TypeAlias = Literal[
 ]
 
 
+NOBODY: Final[Mapping[Location, str]] = MappingProxyType({})  # one for all outcomes: most leave no destination behind
 # Failures that tell nothing against the host: a token came and was refused elsewhere, a program ended by itself.
 _ANSWERED: Final = ("verify_refused", "exit_", "signal_", "not_started")
 
@@ -45,7 +47,7 @@ class Outcome:
     store_down: bool = False
     store_unsure: bool = False
     away: frozenset[str] = frozenset()
-    behind: Mapping[Location, str] = field(default_factory=dict)
+    behind: Mapping[Location, str] = field(default_factory=lambda: NOBODY)
 
     @property
     def well(self) -> bool:

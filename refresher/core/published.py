@@ -3,7 +3,7 @@
 Every value is text (Vault loses digits of large numbers). Times are whole seconds, rounded down.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -122,21 +122,19 @@ def owned(secret: Found | Absent, job: Job, instance: str) -> bool:
     """
     if isinstance(secret, Absent):
         return False
-    by_metadata = any(
-        all(secret.metadata.get(key) == value for key, value in marks.items()) for marks in _marks(job, instance)
-    )
-    return by_metadata or marked(secret.data, job, instance)
+    stated = secret.metadata
+    return _is_mark(stated.get("job"), stated.get("managed_by"), job, instance) or marked(secret.data, job, instance)
 
 
 def marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
     """Whether `data` says that this instance keeps it for `job`."""
-    return any(all(data.get(key) == Secret(value) for key, value in marks.items()) for marks in _marks(job, instance))
+    name, keeper = data.get("job"), data.get("managed_by")  # no secrets, though they are wrapped as all of it is
+    return name is not None and keeper is not None and _is_mark(name.reveal(), keeper.reveal(), job, instance)
 
 
-def _marks(job: Job, instance: str) -> Iterator[Mapping[str, str]]:
-    """Yield the marks under the job's name, and under the one that it had before."""
-    for name in filter(None, (job.name, job.moved_from)):
-        yield {"job": name, "managed_by": mark(instance)}
+def _is_mark(name: str | None, keeper: str | None, job: Job, instance: str) -> bool:
+    """Whether that is the mark under the job's name, or under the one that it had before."""
+    return bool(name) and name in (job.name, job.moved_from) and keeper == mark(instance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
