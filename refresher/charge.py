@@ -23,6 +23,7 @@ from refresher.ports import Clock
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 NONE: Final[Mapping[Location, Trouble]] = MappingProxyType({})
+NOBODY: Final = frozenset[str]()  # each frozenset() is another one
 Tried: TypeAlias = Literal["", "taken", "refused", "unknown"]
 
 
@@ -72,7 +73,7 @@ class Charge:
     unwritten: Token | None = None
     owed: Token | None = None  # the newest token, where some destination has it and another lacks it
     behind: Mapping[Location, Trouble] = field(default_factory=lambda: NONE)  # the destinations that lack it, and why
-    away: frozenset[str] = frozenset()  # the clusters that did not answer in the last walk
+    away: frozenset[str] = NOBODY  # the clusters that did not answer in the last walk
     shut: Collection[str] = ()  # the clusters that are known to be away: nobody waits for them
     theirs: tuple[Theirs, ...] = ()  # in shadow mode, what stands at the paths that it will take over
     shadowed: frozenset[str] = frozenset()  # the paths that it stood beside: they are its own once it writes there

@@ -115,7 +115,8 @@ class Endings:
             error=error,
             expires_at=charge.expires_at,
             renew_at=self._decided.renew_at(charge, charge.now(self._clock)),
-            destinations=charge.places,
+            places=charge.job.destinations,
+            versions=charge.versions,
             away=charge.away,
             behind={place: one.error for place, one in charge.behind.items()} if charge.behind else NOBODY,
             duration=timedelta(seconds=self._clock.monotonic() - walk.began),
@@ -144,7 +145,8 @@ class Endings:
         """Tell of a token that was written to `places`, and of the end of the trouble `before`."""
         told = tuple((place, version) for place, version in ended.destinations if place in places)
         details = self.details(charge, walk) | {"version": told[0][1]} | (more or {})
-        self.tell(outcome.tell_rotated(replace(ended, destinations=told), before, details))
+        ended = replace(ended, places=tuple(place for place, _ in told), versions=tuple(at for _, at in told))
+        self.tell(outcome.tell_rotated(ended, before, details))
 
     def tell(self, events: tuple[Event, ...]) -> None:
         for event in events:

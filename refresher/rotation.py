@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 
 from refresher.behind import Behind
-from refresher.charge import Charge, Identity
+from refresher.charge import NOBODY, Charge, Identity
 from refresher.core import policy, published
 from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError, UnreadableReferenceError
 from refresher.core.events import Field
@@ -104,7 +104,7 @@ class Rotation:
         return charge.last
 
     async def _ending(self, charge: Charge, walk: Walk, way: Awaitable[Outcome]) -> Outcome:
-        charge.away = frozenset()
+        charge.away = NOBODY
         try:
             ended = await way
         except (UnreadableReferenceError, StoreError) as error:

@@ -146,9 +146,7 @@ def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings
                 own=own,
                 defaults=defaults,
                 both=defaults | own if defaults else own,
-                bad=frozenset(unread.get(name, ())) | (bad_defaults - own.keys())
-                if unread or bad_defaults
-                else NOTHING,
+                bad=frozenset((*unread.get(name, ()), *(bad_defaults - own.keys()))) or NOTHING,
                 findings=findings,
             )
 
