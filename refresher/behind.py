@@ -27,6 +27,12 @@ async def attempt(
     """Do `deed` at each of `places`, side by side; return what it came to, and where it failed."""
     done: dict[Location, _T] = {}
     failed: dict[Location, StoreError] = {}
+    if len(places) == 1 and not charge.shut:  # nearly always: nothing is to be set up
+        (place,) = places
+        try:
+            return {place: await deed(place)}, failed
+        except StoreError as error:
+            return done, _away(charge, {place: error})
 
     async def one(place: Location) -> None:
         try:
@@ -36,19 +42,20 @@ async def attempt(
         except StoreError as error:
             failed[place] = error
 
-    if len(places) == 1:
-        for place in places:
-            await one(place)
-    else:
-        try:
-            async with asyncio.TaskGroup() as group:
-                for place in places:
-                    group.create_task(one(place))
-        except BaseExceptionGroup as bugs:
-            raise bugs.exceptions[0] from None  # the walk's caller tells the type and the place of one
+    try:
+        async with asyncio.TaskGroup() as group:
+            for place in places:
+                group.create_task(one(place))
+    except BaseExceptionGroup as bugs:
+        raise bugs.exceptions[0] from None  # the walk's caller tells the type and the place of one
+    return done, _away(charge, failed)
+
+
+def _away(charge: Charge, failed: Mapping[Location, StoreError]) -> Mapping[Location, StoreError]:
+    """Note which clusters did not answer, and return `failed`."""
     if failed:
         charge.away |= {place.cluster for place, error in failed.items() if isinstance(error, StoreUnavailableError)}
-    return done, failed
+    return failed
 
 
 def worst(failed: Mapping[Location, StoreError]) -> StoreError:

@@ -101,6 +101,8 @@ class Look:
     def note_calendar(self, charge: Charge) -> None:
         """Note when the job's calendar comes round after the oldest token that stands was issued."""
         times = charge.job.times
+        if not times.schedule or self._calendar is None:
+            return
         issued = [held.issued_at for held in charge.held or () if held is not None and held.issued_at is not None]
-        if times.schedule and issued and self._calendar is not None:
+        if issued:
             charge.scheduled = self._calendar.after(times.schedule, times.timezone, min(issued))

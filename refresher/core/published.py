@@ -92,13 +92,12 @@ def held_in(secret: Found | Absent, job: Job, instance: str, fields: Fields = ()
 
 def times_in(secret: Found) -> tuple[datetime | None, datetime | None]:
     """Return when what stands there was issued and when it ends, as far as it says so, or Vault does."""
-    text = {name: secret.data[name].reveal() for name in ("issued_at", "expires_at") if name in secret.data}
-    expires_at = unstamp(text.get("expires_at", ""))
+    issued_at, expires_at = (_moment(secret.data.get(name)) for name in ("issued_at", "expires_at"))
     if expires_at is None and "expires_at_unix" in secret.data:
         expires_at = _epoch(secret.data["expires_at_unix"].reveal())
     if secret.deletion_time is not None:  # Vault deletes it then, whether it lives or not
         expires_at = min(expires_at or secret.deletion_time, secret.deletion_time).replace(microsecond=0)
-    return unstamp(text.get("issued_at", "")), expires_at
+    return issued_at, expires_at
 
 
 def by_our_clock(held: Held | None, secret: Found | Absent, now: datetime) -> Held | None:
@@ -206,6 +205,10 @@ def record_data(record: StateRecord, job: Job, instance: str, now: datetime) -> 
     if record.moved:
         plain["moved"] = record.moved
     return {name: Secret(text) for name, text in plain.items()} | refresh_token
+
+
+def _moment(secret: Secret | None) -> datetime | None:
+    return None if secret is None else unstamp(secret.reveal())
 
 
 def _number(secret: Secret | None) -> int:
