@@ -97,9 +97,13 @@ async def survives(place: Yard, name: str, deed: str, nth: int, rest: float, wit
         told.wrongs.append(f"exit code {code}")
     if deed == "kill" and point.unknown is not None and bool(unknown) != point.unknown:
         told.wrongs.append("grant_unknown was not told" if point.unknown else "grant_unknown was told")
-    first = nth == 1 and deed not in ("kill", "stall") and name in ANSWERED
-    told.wrongs += await daemon.wrongs(lost=int(first))
+    told.wrongs += await daemon.wrongs(lost=lost_full_grants(name, deed, nth))
     return told
+
+
+def lost_full_grants(name: str, deed: str, nth: int) -> int:
+    """Return how many answers to the first grant, a password's, nobody reads: after a kill, that is told as unknown."""
+    return int(nth == 1 and deed not in ("kill", "stall") and name in ANSWERED)
 
 
 @pytest.mark.e2e
