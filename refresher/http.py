@@ -23,7 +23,7 @@ from httpx_aiohttp import AiohttpTransport
 
 import refresher
 from refresher import tls
-from refresher.connector import ForbiddenAddressError, connector
+from refresher.connector import ForbiddenAddressError, Line, connector
 from refresher.core.errors import TransportError
 from refresher.core.model import Channel, HttpRequest, HttpResponse
 
@@ -64,12 +64,12 @@ REFUSED: Final = "TLS: the server refuses the handshake, or the client's certifi
 
 
 class _Progress:
-    """Whether a request of ours had a connection: from then on it may have reached the server."""
+    """The connection that a request of ours had: from then on it may have reached the server."""
 
-    __slots__ = ("connected",)
+    __slots__ = ("line",)
 
     def __init__(self) -> None:
-        self.connected = False
+        self.line: Line | None = None
 
 
 _progress: ContextVar[_Progress] = ContextVar("_progress")
@@ -79,12 +79,13 @@ class Wire:
     """One pool of connections to any number of hosts. Use it on one event loop and close it there.
 
     `deadline` spans the whole exchange: name, connection, TLS, request, the last byte of the reply. `keepalive`:
-    how long an idle connection is kept; zero closes each after its reply, so that no request meets a dead one.
+    how long an idle connection is kept; zero closes each after its reply, so that no request meets a dead one. `kept`:
+    with more than that open, none is kept.
     `channel`: whom to trust, the client's certificate, the proxy. Raises UnreadableReferenceError when one of its files
     can't be used. Through a proxy it speaks https alone, so that the proxy sees nothing but the host.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a pool is
         self,
         *,
         deadline: timedelta,
@@ -92,13 +93,14 @@ class Wire:
         max_body: int = MAX_BODY,
         channel: Channel | None = None,
         connections: int = 100,
+        kept: int = 100,
     ) -> None:
         self._deadline = deadline.total_seconds()
         self._keepalive = keepalive.total_seconds()
         self._max_body = max_body
         channel = channel or Channel()
         self._tls = tls.context(channel)
-        self._connections = connections
+        self._connections, self._kept = connections, kept
         proxy = httpx.Proxy(channel.proxy) if channel.proxy else None
         self._tunnels = proxy is not None
         self._transport = AiohttpTransport(verify=self._tls, trust_env=False, client=self._session, proxy=proxy)
@@ -118,8 +120,9 @@ class Wire:
         except Exception as error:  # noqa: BLE001  # nothing foreign may pass: the table's last row takes it
             if limit.expired():
                 why = f"no whole reply within {self._deadline:g} s"
-                raise TransportError("deadline", why, sent=progress.connected) from None
-            raise TransportError("transport", why_of(error), sent=progress.connected) from None
+                raise TransportError("deadline", why, sent=progress.line is not None) from None
+            stale = progress.line is not None and progress.line.is_stale
+            raise TransportError("transport", why_of(error), sent=progress.line is not None, stale=stale) from None
         finally:
             _progress.reset(token)
 
@@ -159,7 +162,11 @@ class Wire:
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector(
-                self._tls, keepalive=self._keepalive, connections=self._connections, connected=_note_connection
+                self._tls,
+                keepalive=self._keepalive,
+                connections=self._connections,
+                kept=self._kept,
+                connected=_note_connection,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("content-type",),
@@ -179,8 +186,8 @@ def why_of(error: BaseException) -> str:
     return next(why for kinds, why in WHY if any(isinstance(link, kinds) for link in chain))
 
 
-def _note_connection() -> None:
-    _progress.get().connected = True
+def _note_connection(line: Line) -> None:
+    _progress.get().line = line
 
 
 def _declared_length(reply: httpx.Response) -> int:
