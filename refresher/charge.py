@@ -118,8 +118,9 @@ class Charge:
     @property
     def holding(self) -> Trouble | None:
         """The trouble that holds the job back longest; None: all is well."""
-        troubles = [one for one in (self.latch, self.trouble) if one is not None]
-        return max(troubles, key=lambda one: one.retry_at or NEVER, default=None)
+        if self.latch is None or self.trouble is None:
+            return self.latch or self.trouble
+        return max(self.latch, self.trouble, key=lambda one: one.retry_at or NEVER)
 
     @property
     def expires_at(self) -> datetime | None:
@@ -212,16 +213,17 @@ class Charge:
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""
-        standing = tuple(zip(self.job.destinations, self.held or (), strict=False))
-        strange = {place for place, held in standing if held is not None and not held.ours}
-        served = tuple(one for place, one in standing if place not in self.behind)
+        all_held = self.held or ()
+        standing = tuple(zip(self.job.destinations, all_held, strict=False))
+        strange = [place for place, held in standing if held is not None and not held.ours]
+        served = tuple(one for place, one in standing if place not in self.behind) if self.behind else all_held
         return Facts(
             now=now,
             job=self.job,
             holder=holder,
-            held=served or tuple(one for _, one in standing if one is not None),
-            behind_at=min((one.retry_at or NEVER for one in self.behind.values()), default=None),
-            known_ours=strange <= self.known_ours,
+            held=served or tuple(one for one in all_held if one is not None),
+            behind_at=min(one.retry_at or NEVER for one in self.behind.values()) if self.behind else None,
+            known_ours=self.known_ours.issuperset(strange),
             trouble=self.holding,
             fetched_at=self.fetched_at,
             unchanged=self.unchanged,

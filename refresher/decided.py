@@ -68,6 +68,18 @@ class Decided:
             return None
         return known[2] if known[0] == FACTS(charge) else None
 
+    def renew_at(self, charge: Charge, now: datetime) -> datetime | None:
+        """Return `policy.renew_at` of `charge`. The end of a walk asks for it, and settling it then costs nothing."""
+        if charge.pending or charge.behind:
+            return policy.renew_at(charge.facts(now, self._holder))
+        match self.verdict(charge, now, force=False):
+            case policy.Wait(until=until):
+                return until
+            case policy.Rotate():
+                return now
+            case policy.Halt():
+                return None
+
     def forget(self, name: str) -> None:
         """Forget a job that is gone, and the secrets among its facts."""
         self._waits.pop(name, None)

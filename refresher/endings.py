@@ -20,6 +20,7 @@ from refresher.core.job import GrantName
 from refresher.core.model import Location, Rejected
 from refresher.core.outcome import Outcome, OutcomeName
 from refresher.core.policy import Trouble
+from refresher.decided import Decided
 from refresher.exchange import Asked, ClientSecret
 from refresher.ports import Clock, Sink
 
@@ -39,10 +40,11 @@ class Walk:
 class Endings:
     """Makes outcomes and tells of them."""
 
-    def __init__(self, *, clock: Clock, sink: Sink, identity: Identity) -> None:
+    def __init__(self, *, clock: Clock, sink: Sink, identity: Identity, decided: Decided) -> None:
         self._clock = clock
         self._sink = sink
         self._identity = identity
+        self._decided = decided
 
     def unrotated(self, charge: Charge, walk: Walk, verdict: policy.Verdict) -> Outcome:
         """End without a rotation: nothing is due, or something holds the job back."""
@@ -106,14 +108,14 @@ class Endings:
         return ended
 
     def end(self, charge: Charge, walk: Walk, name: OutcomeName, reason: str, *, error: str | None = None) -> Outcome:
-        facts = charge.facts(charge.now(self._clock), self._identity.holder)
+        renew_at = None if charge.held is None else self._decided.renew_at(charge, charge.now(self._clock))
         return Outcome(
             job=charge.job.name,
             outcome=name,
             reason=reason,
             error=error,
             expires_at=charge.expires_at,
-            renew_at=policy.renew_at(facts) if charge.held is not None else None,
+            renew_at=renew_at,
             destinations=charge.places,
             away=charge.away,
             behind={place: one.error for place, one in charge.behind.items()},

@@ -15,6 +15,7 @@ import ssl
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final, cast
 
 import aiohttp
@@ -141,7 +142,8 @@ class Wire:
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
         own = {name.lower() for name, _ in request.headers}
         headers = [*(one for one in self._headers if one[0] not in own), *request.headers]
-        asked = httpx.Request(request.method, request.url, headers=headers, content=request.body or None)
+        url = httpx.URL(request.url) if "?" in request.url else _url(request.url)  # there a secret may be
+        asked = httpx.Request(request.method, url, headers=headers, content=request.body or None)
         reply = await self._transport.handle_async_request(asked)
         async with aclosing(cast("httpx.AsyncByteStream", reply.stream)) as stream:
             body = bytearray()
@@ -184,6 +186,11 @@ def why_of(error: BaseException) -> str:
     if any("_ALERT_" in str(reason) for reason in reasons):  # OpenSSL's name for what the server said
         return REFUSED
     return next(why for kinds, why in WHY if any(isinstance(link, kinds) for link in chain))
+
+
+_url: Final = lru_cache(maxsize=1024)(
+    httpx.URL
+)  # to read one is half of making a request
 
 
 def _note_connection(line: Line) -> None:
