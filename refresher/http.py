@@ -133,9 +133,9 @@ class Wire:
 
     def _check(self, request: HttpRequest) -> None:
         """Refuse what no header may hold before a library does so, quoting it, and what a proxy would read."""
-        for name, value in request.headers:
-            if not all(text.isascii() and text.isprintable() for text in (name, value)):
-                raise TransportError("transport", "a header holds a character that no header may hold", sent=False)
+        text = "".join([part for header in request.headers for part in header])
+        if not (text.isascii() and text.isprintable()):
+            raise TransportError("transport", "a header holds a character that no header may hold", sent=False)
         if self._tunnels and not request.url.lower().startswith("https:"):
             raise TransportError("transport", "not an https URL, which a proxy would read", sent=False)
 
@@ -145,9 +145,10 @@ class Wire:
         url = httpx.URL(request.url) if "?" in request.url else _url(request.url)  # there a secret may be
         asked = httpx.Request(request.method, url, headers=headers, content=request.body or None)
         reply = await self._transport.handle_async_request(asked)
+        came = tuple([(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.headers.raw])
         async with aclosing(cast("httpx.AsyncByteStream", reply.stream)) as stream:
             body = bytearray()
-            truncated = _declared_length(reply) > self._max_body
+            truncated = _declared_length(came) > self._max_body
             if not truncated:
                 async for chunk in stream:
                     body += chunk
@@ -156,7 +157,7 @@ class Wire:
                         break
         return HttpResponse(
             status=reply.status_code,
-            headers=tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.headers.raw),
+            headers=came,
             body=bytes(body[: self._max_body]),
             truncated=truncated,
         )
@@ -188,15 +189,13 @@ def why_of(error: BaseException) -> str:
     return next(why for kinds, why in WHY if any(isinstance(link, kinds) for link in chain))
 
 
-_url: Final = lru_cache(maxsize=1024)(
-    httpx.URL
-)  # to read one is half of making a request
+_url: Final = lru_cache(maxsize=1024)(httpx.URL)  # to read one is half of making a request
 
 
 def _note_connection(line: Line) -> None:
     _progress.get().line = line
 
 
-def _declared_length(reply: httpx.Response) -> int:
-    declared = reply.headers.get("content-length", "")
+def _declared_length(headers: tuple[tuple[str, str], ...]) -> int:
+    declared = next((value for name, value in headers if name == "content-length"), "")
     return int(declared) if declared.isdecimal() else 0
