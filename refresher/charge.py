@@ -23,7 +23,7 @@ from refresher.ports import Clock
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 NONE: Final[Mapping[Location, Trouble]] = MappingProxyType({})
-NOBODY: Final = frozenset[str]()  # each frozenset() is another one
+NOWHERE: Final = frozenset[str]()  # each frozenset() is another one
 Tried: TypeAlias = Literal["", "taken", "refused", "unknown"]
 
 
@@ -73,7 +73,7 @@ class Charge:
     unwritten: Token | None = None
     owed: Token | None = None  # the newest token, where some destination has it and another lacks it
     behind: Mapping[Location, Trouble] = field(default_factory=lambda: NONE)  # the destinations that lack it, and why
-    away: frozenset[str] = NOBODY  # the clusters that did not answer in the last walk
+    away: frozenset[str] = NOWHERE  # the clusters that did not answer in the last walk
     shut: Collection[str] = ()  # the clusters that are known to be away: nobody waits for them
     theirs: tuple[Theirs, ...] = ()  # in shadow mode, what stands at the paths that it will take over
     shadowed: frozenset[str] = frozenset()  # the paths that it stood beside: they are its own once it writes there
@@ -122,8 +122,9 @@ class Charge:
     @property
     def holding(self) -> Trouble | None:
         """The trouble that holds the job back longest; None: all is well."""
-        troubles = [one for one in (self.latch, self.trouble) if one is not None]
-        return max(troubles, key=lambda one: one.retry_at or NEVER, default=None)
+        if self.latch is None or self.trouble is None:
+            return self.latch or self.trouble
+        return max(self.latch, self.trouble, key=lambda one: one.retry_at or NEVER)
 
     @property
     def expires_at(self) -> datetime | None:
@@ -207,8 +208,7 @@ class Charge:
         known_ours = tuple(place for place in dict.fromkeys(ours) if place.cluster not in moved)
         carried = self.carried and self.job.moved_from == job.moved_from
         afresh = replace(self, job=job, held=None, versions=(), record=None, trouble=None, carried=carried, former=None)
-        afresh.changed, afresh.known_ours, afresh.leaving, afresh.decided = changed, known_ours, False, ()
-        return replace(afresh, owed=None, behind=NONE, theirs=())
+        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False, owed=None, behind=NONE, theirs=())
 
     def inherited_by(self, heir: "Charge") -> "Charge":
         """Return the charge of the same job under its new name: what is known of it goes on."""
@@ -217,16 +217,16 @@ class Charge:
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""
-        standing = tuple(zip(self.job.destinations, self.held or (), strict=False))
-        strange = [place for place, held in standing if held is not None and not held.ours]
-        served = tuple(one for place, one in standing if place not in self.behind)
+        all_held = self.held or ()
+        standing = tuple(zip(self.job.destinations, all_held, strict=False))
+        served = tuple(one for place, one in standing if place not in self.behind) if self.behind else all_held
         return Facts(
             now=now,
             job=self.job,
             holder=holder,
-            held=served or tuple(one for _, one in standing if one is not None),
-            behind_at=min((one.retry_at or NEVER for one in self.behind.values()), default=None),
-            known_ours=all(place in self.known_ours for place in strange),
+            held=served or tuple(one for one in all_held if one is not None),
+            behind_at=min(one.retry_at or NEVER for one in self.behind.values()) if self.behind else None,
+            known_ours=all(place in self.known_ours for place, one in standing if one is not None and not one.ours),
             trouble=self.holding,
             fetched_at=self.fetched_at,
             unchanged=self.unchanged,

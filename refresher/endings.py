@@ -40,11 +40,11 @@ class Walk:
 class Endings:
     """Makes outcomes and tells of them."""
 
-    def __init__(self, *, clock: Clock, sink: Sink, identity: Identity) -> None:
+    def __init__(self, *, clock: Clock, sink: Sink, identity: Identity, decided: Decided) -> None:
         self._clock = clock
         self._sink = sink
         self._identity = identity
-        self._decided = Decided(identity.holder)
+        self._decided = decided
 
     def unrotated(self, charge: Charge, walk: Walk, verdict: policy.Verdict) -> Outcome:
         """End without a rotation: nothing is due, or something holds the job back."""

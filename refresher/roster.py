@@ -17,7 +17,7 @@ from refresher.core.job import Job
 from refresher.core.orders import Orders
 from refresher.core.outcome import Outcome
 from refresher.core.settings import Limits
-from refresher.decided import Decided, may_walk
+from refresher.decided import may_walk
 from refresher.memory import Memory
 from refresher.outage import Outages
 from refresher.ports import Clock, Ledger, Scheduler, SecretStore, Sink
@@ -47,7 +47,7 @@ class Roster:
         self._rotation = rotation
         self._scheduler = scheduler
         self._clock = clock
-        self._decided = Decided(identity.holder)
+        self._decided = rotation.decided
         self._outages = outages = Outages(stores=stores, clock=clock, sink=sink, wake=self.wake)
         self._walks = Walks(
             rotation=rotation,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 
 from refresher.behind import Behind
-from refresher.charge import NOBODY, Charge, Identity
+from refresher.charge import NOWHERE, Charge, Identity
 from refresher.core import policy, published
 from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError, UnreadableReferenceError
 from refresher.core.events import Field
@@ -55,7 +55,8 @@ class Rotation:
             endpoint=endpoint, keeping=keeping, stores=stores, references=references, clock=clock, identity=identity
         )
         self._verifier = verifier
-        self._endings = Endings(clock=clock, sink=sink, identity=identity)
+        self.decided = Decided(identity.holder)
+        self._endings = Endings(clock=clock, sink=sink, identity=identity, decided=self.decided)
         behind = Behind(clock=clock, sink=sink, identity=identity)
         self._look = look = Look(
             stores=stores, clock=clock, sink=sink, identity=identity, calendar=calendar, behind=behind
@@ -73,7 +74,6 @@ class Rotation:
         self._shadow = Shadow(stores=stores, clock=clock, sink=sink, identity=identity)
         self._clock = clock
         self._identity = identity
-        self._decided = Decided(identity.holder)
         self._gate = gate
 
     async def rotate(self, charge: Charge, *, force: bool = False) -> Outcome:
@@ -104,7 +104,7 @@ class Rotation:
         return charge.last
 
     async def _ending(self, charge: Charge, walk: Walk, way: Awaitable[Outcome]) -> Outcome:
-        charge.away = NOBODY
+        charge.away = NOWHERE
         try:
             ended = await way
         except (UnreadableReferenceError, StoreError) as error:
@@ -125,7 +125,7 @@ class Rotation:
         return await self._saved(charge, walk) or charge.last or self._endings.end(charge, walk, "fresh", "saved")
 
     def _decide(self, charge: Charge, *, force: bool = False) -> policy.Verdict:
-        return self._decided.decide(charge, charge.now(self._clock), force=force)
+        return self.decided.decide(charge, charge.now(self._clock), force=force)
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
         if charge.owed is not None and self._is_dead(charge, charge.owed):
@@ -198,7 +198,7 @@ class Rotation:
         """Try the token, where the job has that done; write every destination, again where others were faster; tell."""
         if (refusal := await self._verifier.refusal(charge, token.access_token)) is not None:
             charge.unwritten, grant = None, walk.grant or charge.job.grant
-            asked = Asked(grant=grant, verdict=refusal, credential="", why=f"{refusal.error}: {refusal.why}")
+            asked = Asked(grant=grant, verdict=refusal, why=f"{refusal.error}: {refusal.why}")
             return self._endings.rejected(charge, walk, asked, refusal)
         done = await self._delivery.deliver(charge, token, charge.job.destinations)
         charge.unwritten, charge.owed = None, token if charge.behind else None

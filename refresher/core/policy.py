@@ -6,7 +6,7 @@ Rules of this module:
 - Told to wait until t, the answer at t is to rotate.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -62,8 +62,8 @@ def paused(facts: Facts) -> Wait | None:
 
 def unmanaged(facts: Facts) -> Halt | None:
     """A path that was never ours is never written, unless the job says `adopt`."""
-    known = facts.known_ours or facts.job.adopt
-    return None if known or all(one is None or one.ours for one in facts.held) else Halt(reason="unmanaged")
+    strange = [held for held in _standing(facts) if not held.ours]
+    return Halt(reason="unmanaged") if strange and not (facts.known_ours or facts.job.adopt) else None
 
 
 def latched(facts: Facts) -> Halt | None:
@@ -100,7 +100,7 @@ def missing(facts: Facts) -> Need | None:
 
 def foreign(facts: Facts) -> Need | None:
     """A stranger's secret on our path that states no expiry is replaced at once."""
-    strange = any(held is not None and not held.ours and held.expires_at is None for held in facts.held)
+    strange = [held for held in _standing(facts) if not held.ours and held.expires_at is None]
     return Need(at=facts.now, reason="foreign") if strange else None
 
 
@@ -131,7 +131,7 @@ class Moment:
 
 def expiring(facts: Facts) -> Moment | None:
     """Renewal by the token's own expiry."""
-    return _first("due", (_due(facts, held) for held in _standing(facts) if held.expires_at is not None))
+    return _first("due", [_due(facts, held) for held in _standing(facts) if held.expires_at is not None])
 
 
 def hinted(facts: Facts) -> Moment | None:
@@ -144,7 +144,7 @@ def aged(facts: Facts) -> Moment | None:
     age = facts.job.times.max_age
     if age is None:
         return None
-    return _first("max_age", (held.issued_at + age for held in _standing(facts) if held.issued_at is not None))
+    return _first("max_age", [held.issued_at + age for held in _standing(facts) if held.issued_at is not None])
 
 
 def scheduled(facts: Facts) -> Moment | None:
@@ -224,11 +224,11 @@ def promised(held: Held, job: Job) -> timedelta | None:
     return None if lifetime is None or lifetime < due.SHORTEST else due.promised(lifetime, job.renew_before)
 
 
-def _standing(facts: Facts) -> Iterator[Held]:
-    return (held for held in facts.held if held is not None)
+def _standing(facts: Facts) -> list[Held]:
+    return [held for held in facts.held if held is not None]
 
 
-def _first(reason: str, moments: Iterable[datetime]) -> Moment | None:
+def _first(reason: str, moments: list[datetime]) -> Moment | None:
     at = min(moments, default=None)
     return None if at is None else Moment(at=at, reason=reason)
 
@@ -246,5 +246,5 @@ def _due(facts: Facts, held: Held) -> datetime:
 def _floor(facts: Facts) -> datetime:
     if facts.fetched_at is None:
         return due.LONG_AGO
-    lifetimes = [held.lifetime for held in _standing(facts) if held.lifetime is not None]
+    lifetimes = [lifetime for held in _standing(facts) if (lifetime := held.lifetime) is not None]
     return facts.fetched_at + due.floor(min(lifetimes, default=None))

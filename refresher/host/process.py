@@ -17,7 +17,7 @@ PR_SET_DUMPABLE: Final = 4  # prctl(2)
 FILES_OF_A_WALK: Final = (
     2  # a connection to the provider and one to Vault; more than one file of a secret is never open
 )
-OWN_FILES: Final = 32  # log, ledger, journal, loop, and what is there at the start
+OWN_FILES: Final = 64  # log, ledger, journal, loop, what is there at the start, and connections that are kept
 
 
 def harden() -> tuple[str, ...]:

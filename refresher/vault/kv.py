@@ -180,10 +180,11 @@ def _plain(data: Mapping[str, Secret], what: str) -> Mapping[str, str]:
     """Reveal what is to be stored, where it can be stored unharmed: Vault turns a lone surrogate into U+FFFD."""
     plain = {name: value.reveal() for name, value in data.items()}
     try:
-        for text in (*plain, *plain.values()):
-            text.encode()
+        text = "".join((*plain, *plain.values()))
+        text.encode()
     except UnicodeEncodeError:
         raise StoreRefusedError("request", f"{what}: a value is no Unicode text") from None
-    if len(json.dumps(plain)) > MAX_SECRET:
+    # Few secrets may be too large: the others are not written out for it. JSON takes 12 bytes for a character at most.
+    if len(text) > MAX_SECRET // 16 and len(json.dumps(plain)) > MAX_SECRET:
         raise StoreRefusedError("too_large", f"{what}: more than {MAX_SECRET // 1024} KiB")
     return plain
