@@ -16,7 +16,6 @@ import ipaddress
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
@@ -110,7 +109,7 @@ class _Bounded(ResponseHandler):
         super().__init__(loop)
         self._most, self._beside = most, beside
         self._came = self._requests = 0
-        self._ages_at = time.monotonic() + AGE
+        self._ages_at = loop.time() + AGE
 
     @property
     def is_stale(self) -> bool:
@@ -124,7 +123,7 @@ class _Bounded(ResponseHandler):
     @property
     def should_close(self) -> bool:
         """Whether it is closed after the reply: aiohttp asks when it gets it back."""
-        return super().should_close or len(self._beside) > self._most or time.monotonic() > self._ages_at
+        return super().should_close or len(self._beside) > self._most or self._loop.time() > self._ages_at
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._beside.add(self)
