@@ -72,6 +72,14 @@ class _Progress:
     def __init__(self) -> None:
         self.line: Line | None = None
 
+    @property
+    def sent(self) -> bool:
+        return self.line is not None
+
+    @property
+    def stale(self) -> bool:
+        return self.line is not None and self.line.is_stale
+
 
 _progress: ContextVar[_Progress] = ContextVar("_progress")
 
@@ -121,9 +129,8 @@ class Wire:
         except Exception as error:  # noqa: BLE001  # nothing foreign may pass: the table's last row takes it
             if limit.expired():
                 why = f"no whole reply within {self._deadline:g} s"
-                raise TransportError("deadline", why, sent=progress.line is not None) from None
-            stale = progress.line is not None and progress.line.is_stale
-            raise TransportError("transport", why_of(error), sent=progress.line is not None, stale=stale) from None
+                raise TransportError("deadline", why, sent=progress.sent) from None
+            raise TransportError("transport", why_of(error), sent=progress.sent, stale=progress.stale) from None
         finally:
             _progress.reset(token)
 

@@ -36,7 +36,7 @@ from refresher.verify import Verifier
 
 VAULT_DEADLINE: Final = timedelta(seconds=5)  # of one request; a whole write ends within 15 s
 VAULT_KEEPALIVE: Final = timedelta(seconds=300)
-PROVIDER_KEEPALIVE: Final = timedelta()  # a request for a token must not meet a connection that died meanwhile
+PROVIDER_KEEPALIVE: Final = timedelta()  # a token request must not meet a connection that died; but see channels.py
 HOOK_DEADLINE: Final = timedelta(seconds=10)  # of one call of a webhook
 
 
