@@ -1,0 +1,161 @@
+"""What goes wrong with a fleet, and what that may cost: which tokens may die of it, and for how long.
+
+One fault alone may let a token die that is renewed a third of its life before its end: a job that a node had in its
+hands is nobody else's for a while. Which jobs these are is looked up when it happens:
+
+- frozen, or cut off: the jobs whose locks the node holds. They go on once it does.
+- killed: the jobs whose grant it had perhaps spent. Somebody else takes them over after the lease of the intent.
+
+Whatever else happens costs no token a second: PostgreSQL crashes, connections are cut, nodes end and begin again.
+"""
+
+import random
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from refresher.intent import LEASE as INTENT
+from refresher.scheduler.guard import key_of
+from tests.e2e.cable import Cable
+from tests.e2e.fleet import LEASE, POLL, Fleet
+from tests.e2e.site import RECORD, Site
+
+BACK_S = 8.0  # after it was frozen or cut off: its connections' deadlines, a turn of the lease, and a walk
+SCHEMA = "refresher"
+NUMBERS = 2**64
+
+
+@dataclass
+class Fault:
+    """`jobs` may be without a live token from its begin until `cost_s` after its end (Unix seconds)."""
+
+    kind: str
+    began: float
+    ended: float = 0.0
+    jobs: set[str] = field(default_factory=set)
+    cost_s: float = 0.0
+
+    def excuses(self, dead: "Dead") -> bool:
+        return dead.job in self.jobs and self.began <= dead.since and dead.until <= self.ended + self.cost_s
+
+
+@dataclass(frozen=True)
+class Dead:
+    """A reader finds nothing alive at the path of `job` from `since` until `until`, Unix seconds."""
+
+    job: str
+    since: float
+    until: float
+
+
+class Havoc:
+    """One run over a fleet whose last host is behind `cable`. Each deed returns once it is over."""
+
+    def __init__(self, fleet: Fleet, cable: Cable, seed: int, *, away: float, freeze: float) -> None:
+        self.fleet, self.cable, self.away, self.freeze = fleet, cable, away, freeze
+        self.random = random.Random(seed)  # noqa: S311  # no secret
+        self.nodes = [fleet.start(number) for number in range(len(fleet.hosts))]
+        self.names = {key_of(SCHEMA, name) % NUMBERS: name for name in fleet.site.jobs}
+        self.faults: list[Fault] = []
+
+    def do(self, deed: Callable[[Fault], None]) -> None:
+        """Do it, and note when, and what it may cost."""
+        fault = Fault(deed.__name__.replace("_", " "), time.time())
+        self.faults.append(fault)
+        deed(fault)
+        fault.ended = fault.ended or time.time()
+
+    def kill_9(self, fault: Fault) -> None:
+        number = self._one()
+        self.nodes[number].kill()
+        fault.ended = time.time()
+        time.sleep(0.2)  # what it had sent to Vault has arrived
+        holder = self.fleet.hosts[number].holder
+        fault.jobs = {name for name in self.names.values() if self._spends(name, holder)}
+        fault.cost_s = INTENT.total_seconds() + LEASE + POLL + BACK_S
+        self._again(number)
+
+    def frozen(self, fault: Fault) -> None:
+        number = self._one()
+        process = self.nodes[number].process
+        process.send_signal(signal.SIGSTOP)
+        fault.jobs, fault.cost_s = self._locked_by(number), BACK_S
+        time.sleep(self.freeze)
+        process.send_signal(signal.SIGCONT)
+
+    def cut_off(self, fault: Fault) -> None:
+        self.cable.pull()
+        fault.jobs, fault.cost_s = self._locked_by(len(self.nodes) - 1), BACK_S
+        time.sleep(self.away)
+        self.cable.put_back()
+
+    def crash_of_PostgreSQL(self, _: Fault) -> None:  # noqa: N802  # it is told by this name
+        self.fleet.base.server.stop(signal.SIGQUIT)
+        time.sleep(1)
+        self.fleet.base.server.start()
+
+    def half_of_the_connections(self, _: Fault) -> None:
+        for _ in range(2):
+            self.fleet.base.sql(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE application_name LIKE 'refresher %' AND random() < 0.5"
+            )
+            time.sleep(1)
+
+    def drain(self, _: Fault) -> None:
+        number = self._one()
+        assert self.nodes[number].stop() == 0
+        self._again(number)
+
+    def rolling_restart(self, _: Fault) -> None:
+        for number in range(len(self.nodes)):
+            assert self.nodes[number].stop() == 0
+            self._again(number)
+
+    def table(self, deaths: Iterable[Dead]) -> list[str]:
+        """Return a line for each kind of fault: how often, what it may have cost, and what it did."""
+        blamed: dict[str, list[Dead]] = defaultdict(list)
+        for dead in deaths:
+            kind = next((fault.kind for fault in self.faults if fault.excuses(dead)), "nothing that was declared")
+            blamed[kind].append(dead)
+        lines = []
+        for kind in sorted({fault.kind for fault in self.faults} | blamed.keys()):
+            ones = [fault for fault in self.faults if fault.kind == kind]
+            longest = max((dead.until - dead.since for dead in blamed[kind]), default=0.0)
+            lines.append(
+                f"{kind}: {len(ones)} times, {sum(len(one.jobs) for one in ones)} jobs that it may cost a token,"
+                f" {len(blamed[kind])} dead, for {longest:.1f} s at most"
+            )
+        return lines
+
+    def _one(self) -> int:
+        return self.random.randrange(len(self.nodes))
+
+    def _again(self, number: int) -> None:
+        self.nodes[number] = self.fleet.start(number)
+        self.nodes[number].wait_for("started", level="info", within=60)
+
+    def _spends(self, name: str, holder: str) -> bool:
+        record = self.fleet.site.read(RECORD + name) or {}
+        return record.get("phase") == "spending" and record.get("holder") == holder
+
+    def _locked_by(self, number: int) -> set[str]:
+        found = self.fleet.base.sql(
+            "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks JOIN pg_stat_activity USING (pid)"  # noqa: S608  # nothing of it is from outside
+            " WHERE locktype = 'advisory' AND granted"
+            f" AND application_name = 'refresher guard {self.fleet.hosts[number].holder}'"
+        )
+        return {self.names[int(line) % NUMBERS] for line in found.splitlines()}
+
+
+def deaths(site: Site, names: Iterable[str]) -> list[Dead]:
+    """Return all times in which a job's path held nothing alive; the mount keeps every version."""
+    found = []
+    for name in names:
+        path = str(site.jobs[name]["path"])
+        ends = [float(one["expires_at_unix"]) for one in site.history(path)]
+        after = [*site.written_at(path)[1:], time.time()]
+        found += [Dead(name, end, then) for end, then in zip(ends, after, strict=True) if end < then]
+    return found
