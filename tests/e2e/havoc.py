@@ -17,14 +17,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from refresher.intent import LEASE as INTENT
-from refresher.scheduler.guard import key_of
 from tests.e2e.cable import Cable
 from tests.e2e.fleet import LEASE, POLL, Fleet
-from tests.e2e.site import RECORD, Site
+from tests.e2e.site import Site
 
 BACK_S = 8.0  # after it was frozen or cut off: its connections' deadlines, a turn of the lease, and a walk
-SCHEMA = "refresher"
-NUMBERS = 2**64
 
 
 @dataclass
@@ -57,7 +54,6 @@ class Havoc:
         self.fleet, self.cable, self.away, self.freeze = fleet, cable, away, freeze
         self.random = random.Random(seed)  # noqa: S311  # no secret
         self.nodes = [fleet.start(number) for number in range(len(fleet.hosts))]
-        self.names = {key_of(SCHEMA, name) % NUMBERS: name for name in fleet.site.jobs}
         self.faults: list[Fault] = []
 
     def do(self, deed: Callable[[Fault], None]) -> None:
@@ -72,8 +68,7 @@ class Havoc:
         self.nodes[number].kill()
         fault.ended = time.time()
         time.sleep(0.2)  # what it had sent to Vault has arrived
-        holder = self.fleet.hosts[number].holder
-        fault.jobs = {name for name in self.names.values() if self._spends(name, holder)}
+        fault.jobs = self.fleet.spent_by(number)
         fault.cost_s = INTENT.total_seconds() + LEASE + POLL + BACK_S
         self._again(number)
 
@@ -81,13 +76,13 @@ class Havoc:
         number = self._one()
         process = self.nodes[number].process
         process.send_signal(signal.SIGSTOP)
-        fault.jobs, fault.cost_s = self._locked_by(number), BACK_S
+        fault.jobs, fault.cost_s = self.fleet.locked_by(number), BACK_S
         time.sleep(self.freeze)
         process.send_signal(signal.SIGCONT)
 
     def cut_off(self, fault: Fault) -> None:
         self.cable.pull()
-        fault.jobs, fault.cost_s = self._locked_by(len(self.nodes) - 1), BACK_S
+        fault.jobs, fault.cost_s = self.fleet.locked_by(len(self.nodes) - 1), BACK_S
         time.sleep(self.away)
         self.cable.put_back()
 
@@ -136,18 +131,6 @@ class Havoc:
     def _again(self, number: int) -> None:
         self.nodes[number] = self.fleet.start(number)
         self.nodes[number].wait_for("started", level="info", within=60)
-
-    def _spends(self, name: str, holder: str) -> bool:
-        record = self.fleet.site.read(RECORD + name) or {}
-        return record.get("phase") == "spending" and record.get("holder") == holder
-
-    def _locked_by(self, number: int) -> set[str]:
-        found = self.fleet.base.sql(
-            "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks JOIN pg_stat_activity USING (pid)"  # noqa: S608  # nothing of it is from outside
-            " WHERE locktype = 'advisory' AND granted"
-            f" AND application_name = 'refresher guard {self.fleet.hosts[number].holder}'"
-        )
-        return {self.names[int(line) % NUMBERS] for line in found.splitlines()}
 
 
 def deaths(site: Site, names: Iterable[str]) -> list[Dead]:

@@ -37,7 +37,7 @@ def survived(site: Site, server: Postgres, measured, *, seed: int, jobs: int, li
     base = new_base(server)
     choice = random.Random(seed)  # noqa: S311  # no secret
     seconds = {f"job-{number:03}": choice.choice(lives) for number in range(jobs)}
-    provider = Strict(seconds.__getitem__, latency=0.1)
+    provider = Strict(seconds.__getitem__, latency=0.4 if nightly else 0.1)  # a kill is to hit some of them
     vault = int(site.bao.address.rpartition(":")[2])
     with provider.serving(), cable_to(vault, server.port) as cable, fleet_of(site, base) as fleet:
         far = fleet.hosts[-1]
