@@ -133,12 +133,12 @@ class Havoc:
         self.nodes[number].wait_for("started", level="info", within=60)
 
 
-def deaths(site: Site, names: Iterable[str]) -> list[Dead]:
-    """Return all times in which a job's path held nothing alive; the mount keeps every version."""
+def deaths(site: Site, names: Iterable[str], ended: float) -> list[Dead]:
+    """Return all times until `ended` in which a job's path held nothing alive; the mount keeps every version."""
     found = []
     for name in names:
         path = str(site.jobs[name]["path"])
         ends = [float(one["expires_at_unix"]) for one in site.history(path)]
-        after = [*site.written_at(path)[1:], time.time()]
+        after = [*site.written_at(path)[1:], ended]
         found += [Dead(name, end, then) for end, then in zip(ends, after, strict=True) if end < then]
     return found

@@ -66,9 +66,10 @@ def test_the_others_take_over_and_who_comes_back_does_no_harm(site: Site, mortal
         for other in others:
             assert other.stop() == 0
         strict.wait(lambda: len(strict.counts(asked)) == len(SINGLE), "it renews all, alone")
+        ended = time.time()
         assert first.stop() == 0
         assert fleet.rows("queued") == sorted(HANGING + SINGLE)
-        dead = deaths(site, SINGLE)
+        dead = deaths(site, SINGLE, ended)
         measured(
             f"cut off for {lasted:.0f} s: the {len(HANGING)} jobs in its hands asked for by others within {late:.1f} s"
             f" (lease and poll: {LEASE + POLL} s), {len(SINGLE)} single-use ones renewed by them,"
