@@ -1,4 +1,4 @@
-"""A node whose wall clock is ten minutes ahead renews in its turn, when it is due: as if its clock were right."""
+"""A node whose wall clock is ten minutes ahead renews what is due when it is due; so does who takes over from it."""
 
 import sys
 import time
@@ -20,7 +20,12 @@ WHOLE = 1.0  # of a second, which is what a token's end is rounded to
 NAMES = [f"job-{number:02}" for number in range(16)]
 LEAPING = Path(__file__).with_name("leaping.py")
 # The monotonic clock is left as it is: a machine whose wall clock is wrong has a right one.
-FAKED = ("faketime", "--exclude-monotonic", "-f", f"+{AHEAD}s", *REFRESHER)
+FAKETIME = (
+    "env",
+    "LD_PRELOAD=/usr/$LIB/faketime/libfaketime.so.1",  # ld.so(8) knows what $LIB is
+    "FAKETIME_DONT_FAKE_MONOTONIC=1",
+    f"FAKETIME=+{AHEAD}s",
+)
 
 
 @pytest.mark.fault("F25")
@@ -29,19 +34,23 @@ def test_a_node_that_is_ten_minutes_ahead_renews_when_it_is_due(site: Site, base
     site.bao.api("POST", f"{site.mount}/config", {"max_versions": 1000})
     clock = site.folder / "clock"
     clock.write_text(str(AHEAD))
-    program = FAKED if how == "libfaketime" else (sys.executable, str(LEAPING), str(clock))
+    program = (*FAKETIME, *REFRESHER) if how == "libfaketime" else (sys.executable, str(LEAPING), str(clock))
     crowd = Crowd(lambda _: LIFE)
     with crowd.serving(), fleet_of(site, base) as fleet:
         enrol(site, crowd, NAMES)
         fleet.open_to_all()
         fleet.install()
-        ahead, right = fleet.start(0, *program), fleet.start(1)
-        crowd.wait(lambda: min(map(crowd.counts().__getitem__, NAMES)) >= 3, "each was renewed twice", within=90)
-        for node in (ahead, right):
-            assert node.stop() == 0
-    skew = {round(line["skew_s"], -1) for line in ahead.lines("clock_skew")}
-    by = {name: [len(node.lines("rotated", job=name)) for node in (ahead, right)] for name in NAMES}
-    first, second = (sum(column) for column in zip(*by.values(), strict=True))
+        lives = [fleet.start(0, *program)]
+        for turn in (1, 2):
+            crowd.wait(lambda: min(map(crowd.counts().__getitem__, NAMES)) >= turn, "each has its turn")  # noqa: B023
+            lives.append(fleet.start(1) if turn == 1 else fleet.start(0, *program))
+            lives[-1].wait_for("started", level="info")
+            assert lives[-2].stop() == 0
+        crowd.wait(lambda: min(map(crowd.counts().__getitem__, NAMES)) >= 3, "each has its third turn")
+        assert lives[-1].stop() == 0
+    ahead = [line for life in (lives[0], lives[2]) for line in life.lines()]
+    skew = {round(line["skew_s"], -1) for line in ahead if line["event"] == "clock_skew"}
+    first, second = (len([1 for line in some if line["event"] == "rotated"]) for some in (ahead, lives[1].lines()))
     pauses, late = [], -float(LIFE)
     apart = time.time() - time.monotonic()
     for name in NAMES:
@@ -55,6 +64,6 @@ def test_a_node_that_is_ten_minutes_ahead_renews_when_it_is_due(site: Site, base
         f" closest {-late:.1f} s before expiry"
     )
     assert skew == {AHEAD}, "it is told"
-    assert first > len(NAMES) / 2 < second, "both had their turns"
+    assert first > len(NAMES) / 2 < second, "each took over from the other"
     assert min(pauses) >= EARLIEST - WHOLE, "none too early"
     assert late <= 0, "none too late"
