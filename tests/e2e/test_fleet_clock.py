@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.crowd import Crowd, enrol
-from tests.e2e.fleet import fleet_of
+from tests.e2e.crowd import enrol
+from tests.e2e.fleet import Strict, fleet_of
 from tests.e2e.site import REFRESHER, Site
 from tests.servers.postgres import Base
 
@@ -35,7 +35,7 @@ def test_a_node_that_is_ten_minutes_ahead_renews_when_it_is_due(site: Site, base
     clock = site.folder / "clock"
     clock.write_text(str(AHEAD))
     program = (*FAKETIME, *REFRESHER) if how == "libfaketime" else (sys.executable, str(LEAPING), str(clock))
-    crowd = Crowd(lambda _: LIFE)
+    crowd = Strict(lambda _: LIFE)
     with crowd.serving(), fleet_of(site, base) as fleet:
         enrol(site, crowd, NAMES)
         fleet.open_to_all()
