@@ -1,10 +1,11 @@
-"""What goes wrong with a fleet, and what that may cost: which tokens may die of it, and for how long.
+"""What goes wrong with a fleet, and what that may cost: which tokens may die of it, and until when.
 
-One fault alone may let a token die that is renewed a third of its life before its end: a job that a node had in its
-hands is nobody else's for a while. Which jobs these are is looked up when it happens:
+A fault alone may let a token die that is renewed a third of its life before its end: a job that a node had in its hands
+is nobody else's for a while. Which jobs these are is looked up when it happens:
 
 - frozen, or cut off: the jobs whose locks the node holds. They go on once it does.
-- killed: the jobs whose grant it had perhaps spent. Somebody else takes them over after the lease of the intent.
+- killed, or cut off: the jobs whose grant it had perhaps spent, by what it wrote to Vault. Somebody else takes them
+  over after the lease of that intent.
 
 Whatever else happens costs no token a second: PostgreSQL crashes, connections are cut, nodes end and begin again.
 """
@@ -21,21 +22,28 @@ from tests.e2e.cable import Cable
 from tests.e2e.fleet import LEASE, POLL, Fleet
 from tests.e2e.site import Site
 
+FAR = -1  # the host behind the cable
 BACK_S = 8.0  # after it was frozen or cut off: its connections' deadlines, a turn of the lease, and a walk
 
 
 @dataclass
 class Fault:
-    """`jobs` may be without a live token from its begin until `cost_s` after its end (Unix seconds)."""
+    """`jobs` may be without a live token, each from when it began until that time (Unix seconds)."""
 
     kind: str
-    began: float
-    ended: float = 0.0
-    jobs: set[str] = field(default_factory=set)
-    cost_s: float = 0.0
+    began: float = field(default_factory=time.time)
+    jobs: dict[str, float] = field(default_factory=dict)
+
+    def held(self, names: Iterable[str]) -> None:
+        """Note which jobs were in the hands of a node that goes on from now."""
+        self.jobs |= {name: max(time.time() + BACK_S, self.jobs.get(name, 0.0)) for name in names}
+
+    def spent(self, names: Iterable[str]) -> None:
+        """Note whose grant was perhaps spent when it began."""
+        self.jobs |= dict.fromkeys(names, self.began + INTENT.total_seconds() + LEASE + POLL + BACK_S)
 
     def excuses(self, dead: "Dead") -> bool:
-        return dead.job in self.jobs and self.began <= dead.since and dead.until <= self.ended + self.cost_s
+        return self.began <= dead.since and dead.until <= self.jobs.get(dead.job, 0.0)
 
 
 @dataclass(frozen=True)
@@ -58,33 +66,33 @@ class Havoc:
 
     def do(self, deed: Callable[[Fault], None]) -> None:
         """Do it, and note when, and what it may cost."""
-        fault = Fault(deed.__name__.replace("_", " "), time.time())
+        fault = Fault(deed.__name__.replace("_", " "))
         self.faults.append(fault)
         deed(fault)
-        fault.ended = fault.ended or time.time()
 
     def kill_9(self, fault: Fault) -> None:
         number = self._one()
         self.nodes[number].kill()
-        fault.ended = time.time()
         time.sleep(0.2)  # what it had sent to Vault has arrived
-        fault.jobs = self.fleet.spent_by(number)
-        fault.cost_s = INTENT.total_seconds() + LEASE + POLL + BACK_S
+        fault.spent(self.fleet.spent_by(number))
         self._again(number)
 
     def frozen(self, fault: Fault) -> None:
         number = self._one()
         process = self.nodes[number].process
         process.send_signal(signal.SIGSTOP)
-        fault.jobs, fault.cost_s = self.fleet.locked_by(number), BACK_S
-        time.sleep(self.freeze)
+        began, held = time.monotonic(), self.fleet.locked_by(number)
+        time.sleep(max(began + self.freeze - time.monotonic(), 0.0))
         process.send_signal(signal.SIGCONT)
+        fault.held(held)
 
     def cut_off(self, fault: Fault) -> None:
         self.cable.pull()
-        fault.jobs, fault.cost_s = self.fleet.locked_by(len(self.nodes) - 1), BACK_S
-        time.sleep(self.away)
+        began, held = time.monotonic(), self.fleet.locked_by(FAR)
+        fault.spent(self.fleet.spent_by(FAR))
+        time.sleep(max(began + self.away - time.monotonic(), 0.0))
         self.cable.put_back()
+        fault.held(held)
 
     def crash_of_PostgreSQL(self, _: Fault) -> None:  # noqa: N802  # it is told by this name
         self.fleet.base.server.stop(signal.SIGQUIT)

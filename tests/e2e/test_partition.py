@@ -7,7 +7,7 @@ import pytest
 from tests.e2e import crowd
 from tests.e2e.apart import NETWORK, apart
 from tests.e2e.fleet import Strict, fleet_of
-from tests.e2e.havoc import BACK_S, Fault, deaths
+from tests.e2e.havoc import Fault, deaths
 from tests.e2e.site import REFRESHER, Site
 from tests.servers.postgres import Postgres, new_base
 
@@ -48,17 +48,18 @@ def test_the_others_take_over_and_who_comes_back_does_no_harm(site: Site, mortal
             other.wait_for("started", level="info")
         assert set(fleet.rows("picked")) >= set(HANGING)
 
-        fault = Fault("cut off", time.time())
+        fault = Fault("cut off")
         away.pull()
         cut, asked = time.monotonic(), len(strict.asked)
-        fault.jobs, fault.cost_s = fleet.locked_by(0), BACK_S
-        assert fault.jobs >= set(HANGING)
+        held = fleet.locked_by(0)
+        assert held >= set(HANGING)
+        fault.spent(fleet.spent_by(0))
         slow.latency = 0.05
         slow.wait(lambda: len(slow.asked) == 2 * len(HANGING), "the others ask for what it had")
         late = max(one.at for one in slow.asked) - cut
         strict.wait(lambda: len(strict.counts(asked)) == len(SINGLE), "the others renew these")
         away.put_back()
-        fault.ended = time.time()
+        fault.held(held)
         lasted = time.monotonic() - cut
         first.wait_for("scheduler_back", level="info")
 
