@@ -63,15 +63,17 @@ def survived(site: Site, server: Postgres, measured, *, seed: int, jobs: int, li
             assert node.stop() == 0
         dead = deaths(site, names, ended)
         lines = [line for life in fleet.lives for line in life.lines("grant_unknown", level="error")]
-        rows = base.sql("SELECT dedupe_key || ' ' || status FROM refresher.pgqueuer ORDER BY dedupe_key").splitlines()
+        rows = [name for status in ("queued", "picked") for name in fleet.rows(status)]
+        every = int(base.sql("SELECT count(*) FROM refresher.pgqueuer"))
         for line in havoc.table(dead):
             measured(f"seed {seed}: {line}")
         measured(
             f"seed {seed}: {jobs} jobs, {len(provider.asked)} requests in {time.monotonic() - began:.0f} s,"
             f" {len(provider.reused)} refresh tokens used again, {len(lines)} grants declared unknown,"
-            f" {len(rows)} rows at the end"
+            f" {every} rows at the end, {len(fleet.rows('picked'))} of them not given back"
         )
-        assert rows == [f"{name} queued" for name in names]
+        assert sorted(rows) == names, "one row for each job, whatever happened"
+        assert every == len(names)
         assert provider.reused == [], "no replay is declared for these jobs: after an unknown grant comes the full one"
         assert [one for one in dead if not any(fault.excuses(one) for fault in havoc.faults)] == [], havoc.faults
         for name in names:
