@@ -105,7 +105,7 @@ class Daemon:
             logins = [store.keep for store in parts.stores.values()]
             expiries = parts.expiries(roster)
             served = (
-                *control.rounds(parts, roster),
+                *control.rounds(parts, roster, expiries.logins),
                 *wiring.rounds(parts, roster, self._watch, self._heart, expiries.logins),
             )
             pulse = Pulse(roster, house=parts, standstill=self._heart.standstill)

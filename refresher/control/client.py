@@ -45,6 +45,14 @@ def jobs(settings: Settings) -> list[dict[str, Any]]:
     return list(_asked(settings, "view", "/jobs"))
 
 
+def logins(settings: Settings) -> list[dict[str, Any]]:
+    """Return the logins to Vault that somebody has to see to; none where an older daemon knows of no such question."""
+    try:
+        return list(_asked(settings, "view", "/logins"))
+    except DaemonError:
+        return []
+
+
 def plan(settings: Settings, seconds: int) -> list[dict[str, Any]]:
     """Return the objects of `plan --json`. Raises DaemonError."""
     return list(_asked(settings, "view", f"/plan?for={seconds}"))

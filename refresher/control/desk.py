@@ -20,12 +20,13 @@ from refresher.core.events import Event, Field
 from refresher.core.model import Rejected, Token
 from refresher.core.orders import BY_HAND
 from refresher.core.outcome import Outcome
+from refresher.core.perishable import Perishable
 from refresher.core.published import stamp
 from refresher.handback import Handback
 from refresher.host.sockets import Caller
 from refresher.ports import Calendar, Clock, Sink
 from refresher.roster import Roster
-from refresher.standing import plan_of, plan_rows, row_of, state_of
+from refresher.standing import logins_of, plan_of, plan_rows, row_of, state_of
 from refresher.walks import each
 
 MOST_FAILED: Final = 3  # in a row
@@ -47,6 +48,7 @@ class Desk:
         sink: Sink,
         holder: str,
         calendar: Calendar | None = None,
+        logins: Mapping[str, Perishable] | None = None,
     ) -> None:
         self._roster = roster
         self._handback = handback
@@ -54,12 +56,17 @@ class Desk:
         self._sink = sink
         self._holder = holder
         self._calendar = calendar
+        self._logins = {} if logins is None else logins
         self._ended: dict[str, asyncio.Event] = {}
         roster.heard = self._hear
 
     async def jobs(self) -> list[dict[str, object]]:
         """Return a row for each job, as `status` shows it."""
         return await self._looked_at(lambda charge, now: row_of(charge, now, self._holder))
+
+    def logins(self) -> list[dict[str, object]]:
+        """Return the logins to Vault that somebody has to see to, as `status` shows them."""
+        return logins_of(self._logins, self._clock.now())
 
     async def plan(self, horizon: timedelta) -> list[dict[str, object]]:
         """Return when each job comes due, as `plan` prints it."""

@@ -55,7 +55,7 @@ class Server:
     async def serve(self, listener: socket.socket, which: Which) -> None:
         """Serve one of the sockets until cancelled."""
         app = web.Application(middlewares=[self._guard(which)], client_max_size=LARGEST)
-        app.add_routes([web.get("/jobs", self._jobs), web.get("/plan", self._plan)])
+        app.add_routes([web.get("/jobs", self._jobs), web.get("/plan", self._plan), web.get("/logins", self._logins)])
         if which == "control":
             app.add_routes([web.post("/{verb}", self._do)])
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=STOP_S)
@@ -109,6 +109,9 @@ class Server:
 
     async def _jobs(self, _request: web.Request) -> web.StreamResponse:
         return await _many(await self._desk.jobs())
+
+    async def _logins(self, _request: web.Request) -> web.StreamResponse:
+        return await _many(self._desk.logins())
 
     async def _plan(self, request: web.Request) -> web.StreamResponse:
         seconds = request.query.get("for", "")

@@ -11,6 +11,7 @@ from refresher.charge import Identity
 from refresher.control.desk import Desk
 from refresher.control.names import MODES, Which, socket_of
 from refresher.core.events import Event
+from refresher.core.perishable import Perishable
 from refresher.core.settings import Settings
 from refresher.handback import Handback
 from refresher.host import paths, sockets
@@ -44,8 +45,8 @@ class House(Protocol):
         """The clusters, by name."""
 
 
-def rounds(house: House, roster: Roster) -> tuple[Round, ...]:
-    """Return the rounds that serve the two sockets."""
+def rounds(house: House, roster: Roster, logins: Mapping[str, Perishable]) -> tuple[Round, ...]:
+    """Return the rounds that serve the two sockets. `logins`: what we log in to Vault with."""
     from refresher.control.server import Server  # noqa: PLC0415  # for a daemon alone
 
     settings, clock, sink = house.settings, house.clock, house.sink
@@ -58,6 +59,7 @@ def rounds(house: House, roster: Roster) -> tuple[Round, ...]:
         sink=sink,
         holder=house.identity.holder,
         calendar=CronCalendar(),
+        logins=logins,
     )
     server = Server(desk, roster, config=Path(os.path.abspath(settings.file)), clock=clock, sink=sink)  # noqa: PTH100  # links stay: what they lead to may change
     return tuple(

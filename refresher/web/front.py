@@ -139,17 +139,18 @@ class Front:
         if not changed and not self.changes.renamed(since):
             return None
         views, now, reasons = await self._overview.jobs(), self._clock.now(), dict(self._reasons)
+        logins = dict(self._sources.logins)
         async with self._making:
-            members = await asyncio.to_thread(lambda: self._made().updates(views, changed, now, reasons))
+            members = await asyncio.to_thread(lambda: self._made().updates(views, changed, now, reasons, logins))
         return News(revision=now_at, members=members)
 
     async def index(self, query: str) -> AsyncIterator[str]:
         """Yield the page of all jobs, piece by piece: the first is there soon, however many jobs there are."""
         views, now, revision = await self._look(), self._clock.now(), self._revision()
-        reasons = dict(self._reasons)
+        reasons, logins = dict(self._reasons), dict(self._sources.logins)
         async with self._making:
             before, shown, after = await asyncio.to_thread(
-                lambda: self._made().index(views, now=now, query=query, revision=revision)
+                lambda: self._made().index(views, now=now, query=query, revision=revision, logins=logins)
             )
         for some in batched(shown, HELPING):
             async with self._making:

@@ -7,10 +7,10 @@ Rules of this module:
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,7 +18,7 @@ from markupsafe import Markup
 import refresher
 from refresher.core import fields
 from refresher.core.job import Job
-from refresher.core.perishable import is_soon
+from refresher.core.perishable import Perishable, is_soon, limited
 from refresher.core.settings import Cluster
 from refresher.core.spans import span
 from refresher.core.timeline import Timeline
@@ -29,6 +29,7 @@ from refresher.web.overview import timelines
 from refresher.web.snippets import snippets
 
 FOLDER: Final = Path(__file__).parent
+Logins: TypeAlias = Mapping[str, Perishable]  # what refresher logs in to Vault with, by the name of the cluster
 SHOWN: Final = 100  # attempts on a job's own page
 HISTORY: Final = timedelta(days=7)
 SPLIT: Final = Markup("<!-- the rows -->")
@@ -59,6 +60,7 @@ class Headline:
     glyph: str
     answer: str
     details: str
+    logins: tuple[str, ...] = ()
 
 
 class Pages:
@@ -81,7 +83,7 @@ class Pages:
         self._error = environment.get_template("error.html")
 
     def index(
-        self, views: list[JobView], *, now: datetime, query: str, revision: str
+        self, views: list[JobView], *, now: datetime, query: str, revision: str, logins: Logins
     ) -> tuple[str, list[JobView], str]:
         """Return the page of all jobs: what stands before the rows, whose rows they are, and what stands after.
 
@@ -93,7 +95,7 @@ class Pages:
             found=len(shown),
             total=len(views),
             query=query,
-            headline=headline(views, now),
+            headline=headline(views, now, logins),
             now=now,
             revision=revision,
             axis=tuple(drawing.hours(now)),
@@ -133,13 +135,13 @@ class Pages:
         )
 
     def updates(
-        self, views: list[JobView], changed: Iterable[str], now: datetime, reasons: Mapping[str, str]
+        self, views: list[JobView], changed: Iterable[str], now: datetime, reasons: Mapping[str, str], logins: Logins
     ) -> dict[str, object]:
         """Return what a page that is open is sent: the headline, the order of the jobs, and the rows that changed."""
         names = set(changed)
         rows = self._rows([one for one in views if one.name in names], now, reasons)
         module = self._parts.module
-        said = headline(views, now)
+        said = headline(views, now, logins)
         return {
             "tone": said.tone,
             "headline": str(module.answer(said, now)),  # type: ignore[attr-defined]  # as above
@@ -170,8 +172,12 @@ class Pages:
         ]
 
 
-def headline(views: list[JobView], now: datetime) -> Headline:
-    """Return the answer to "is everything fine?"."""
+def headline(views: list[JobView], now: datetime, logins: Logins) -> Headline:
+    """Return the answer to "is everything fine?", and which logins to Vault somebody has to see to."""
+    return replace(_headline(views, now), logins=tuple(words.login(name, one) for name, one in limited(logins, now)))
+
+
+def _headline(views: list[JobView], now: datetime) -> Headline:
     needing = [one for one in views if one.need(now)]
     dead = sum(one.need(now) == "dead" for one in needing)
     counts = {state: sum(one.state == state for one in views) for state in ("retrying", "due", "unknown", "paused")}
@@ -179,9 +185,9 @@ def headline(views: list[JobView], now: datetime) -> Headline:
     jobs = f"{len(views)} job{'s' if len(views) != 1 else ''}"
     if needing:
         verb = "needs" if len(needing) == 1 else "need"
-        words = [f"of {jobs}", f"readers of {dead} find nothing alive" if dead else "all readers are served still"]
+        first = [f"of {jobs}", f"readers of {dead} find nothing alive" if dead else "all readers are served still"]
         return Headline(
-            tone="bad", glyph=GLYPHS["bad"], answer=f"{len(needing)} {verb} you", details=", ".join([*words, *others])
+            tone="bad", glyph=GLYPHS["bad"], answer=f"{len(needing)} {verb} you", details=", ".join([*first, *others])
         )
     if others and set(others) != {f"{counts['due']} due"}:
         return Headline(
