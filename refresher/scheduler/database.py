@@ -21,8 +21,14 @@ CONNECT_S: Final = 5.0
 COMMAND_S: Final = 10.0
 OLDEST: Final = 150_000  # server_version_num
 FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-# A server that hears nothing of this machine any more lets go of its locks after some 15 s.
-ALIVE: Final = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3"}
+# A server that hears nothing of this machine any more lets go of its locks after some 15 s: where nothing is under way
+# by the keepalives, and where an answer was under way when the network went, by the fourth. They are the server's own.
+ALIVE: Final = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "14000",
+}
 
 
 class FleetError(RefresherError):

@@ -14,7 +14,7 @@ from tests.e2e.havoc import Havoc, deaths
 from tests.e2e.site import Site
 from tests.servers.postgres import Postgres, new_base
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.fault("F48")]
 
 
 def enrol(fleet: Fleet, provider: Strict, jobs: int) -> list[str]:

@@ -10,7 +10,7 @@ from tests.e2e.site import RECORD, Site
 from tests.e2e.waiting import await_stopped
 from tests.servers.postgres import Base
 
-pytestmark = [pytest.mark.e2e, pytest.mark.fault("F50", "F51"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.fault("F50"), pytest.mark.timeout(240)]
 NAMES = [f"job-{number}" for number in range(6)]
 LIFE = 20
 FROZEN = (sys.executable, str(Path(__file__).with_name("frozen.py")), str(len(NAMES)))

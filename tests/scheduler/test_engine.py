@@ -281,6 +281,16 @@ async def test_a_node_that_is_gone_loses_its_locks(fleet: Base, monkeypatch: pyt
                 each.cancel()
 
 
+async def test_the_server_drops_a_session_whose_machine_is_gone(fleet: Base):
+    """Soon, whatever was under way; tests/e2e/test_partition.py sees it do so."""
+    async with connection(fleet) as one:
+        idle, interval, count, unsent = [
+            int(await one.fetchval("SELECT setting FROM pg_settings WHERE name = $1", name))
+            for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+        ]
+    assert idle + interval * count == unsent / 1000 == 14
+
+
 # --- 5: reconcile
 
 
