@@ -174,7 +174,9 @@ class Pages:
 
 def headline(views: list[JobView], now: datetime, logins: Logins) -> Headline:
     """Return the answer to "is everything fine?", and which logins to Vault somebody has to see to."""
-    return replace(_headline(views, now), logins=tuple(words.login(name, one) for name, one in limited(logins, now)))
+    told, said = tuple(words.login(name, one) for name, one in limited(logins, now)), _headline(views, now)
+    tone = "busy" if told and said.tone == "good" else said.tone
+    return replace(said, logins=told, tone=tone, glyph=GLYPHS[tone])
 
 
 def _headline(views: list[JobView], now: datetime) -> Headline:

@@ -7,11 +7,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 
 from tests.failpoints.deeds import find
-from tests.failpoints.lives import Yard, side_by_side, yard
+from tests.failpoints.lives import Life, Yard, side_by_side, yard
 from tests.failpoints.points import POINTS
 
 HEALED_S = 10
@@ -76,9 +77,7 @@ async def survives(place: Yard, name: str, deed: str, nth: int, rest: float, wit
     began = time.monotonic()
     if deed == "kill" or point.part == "end":
         await asyncio.wait_for(life.ended, REACHED_S)
-    healed = None  # what an ended daemon did to its last is no recovery
-    if not life.ended.done():
-        healed = await life.event("rotated", within=within, after=began)
+    healed = await recovery(life, began, within)
     if healed is None and life.ended.done():
         if deed != "kill" and point.part not in ("start", "end"):
             told.wrongs.append(f"the daemon ended with {life.ended.result()}")
@@ -97,9 +96,18 @@ async def survives(place: Yard, name: str, deed: str, nth: int, rest: float, wit
         told.wrongs.append(f"exit code {code}")
     if deed == "kill" and point.unknown is not None and bool(unknown) != point.unknown:
         told.wrongs.append("grant_unknown was not told" if point.unknown else "grant_unknown was told")
-    first = nth == 1 and deed not in ("kill", "stall") and name in ANSWERED
-    told.wrongs += await daemon.wrongs(lost=int(first))
+    told.wrongs += await daemon.wrongs(lost=lost_full_grants(name, deed, nth))
     return told
+
+
+async def recovery(life: Life, began: float, within: float) -> dict[str, Any] | None:
+    """Return the first rotation after `began`; what a daemon that has ended did to its last is none."""
+    return None if life.ended.done() else await life.event("rotated", within=within, after=began)
+
+
+def lost_full_grants(name: str, deed: str, nth: int) -> int:
+    """Return how many answers to the first grant, a password's, nobody reads: after a kill, that is told as unknown."""
+    return int(nth == 1 and deed not in ("kill", "stall") and name in ANSWERED)
 
 
 @pytest.mark.e2e
