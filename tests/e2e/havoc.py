@@ -128,9 +128,21 @@ class Havoc:
             ones = [fault for fault in self.faults if fault.kind == kind]
             longest = max((dead.until - dead.since for dead in blamed[kind]), default=0.0)
             lines.append(
-                f"{kind}: {len(ones)} times, {sum(len(one.jobs) for one in ones)} jobs that it may cost a token,"
+                f"{kind}, {len(ones)}x: {sum(len(one.jobs) for one in ones)} jobs that it may cost a token,"
                 f" {len(blamed[kind])} dead, for {longest:.1f} s at most"
             )
+        return lines
+
+    def undeclared(self, deaths: Iterable[Dead]) -> list[str]:
+        """Return a line for each death that nothing excuses: how long after which fault it was, and for how long."""
+        lines = []
+        for dead in deaths:
+            if not any(fault.excuses(dead) for fault in self.faults):
+                last = max(
+                    (one for one in self.faults if one.began <= dead.since), key=lambda one: one.began, default=None
+                )
+                when = "before all" if last is None else f"{dead.since - last.began:.0f} s after {last.kind}"
+                lines.append(f"{dead.job}: {when}, for {dead.until - dead.since:.1f} s")
         return lines
 
     def _one(self) -> int:

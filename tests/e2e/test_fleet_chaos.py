@@ -75,7 +75,7 @@ def survived(site: Site, server: Postgres, measured, *, seed: int, jobs: int, li
         assert sorted(rows) == names, "one row for each job, whatever happened"
         assert every == len(names)
         assert provider.reused == [], "no replay is declared for these jobs: after an unknown grant comes the full one"
-        assert [one for one in dead if not any(fault.excuses(one) for fault in havoc.faults)] == [], havoc.faults
+        assert (more := havoc.undeclared(dead)) == [], "\n".join(more)
         for name in names:
             held = site.token(name)
             assert held is not None
