@@ -108,10 +108,8 @@ def repeated(facts: Facts) -> Need | None:
     """A server that returns the same token until it dies is asked from 5 s before its end, every 2 s."""
     if not facts.unchanged or facts.fetched_at is None:
         return None
-    expiry = min((held.expires_at for held in _standing(facts) if held.expires_at is not None), default=None)
-    if expiry is None:
-        return None
-    return Need(at=max(expiry - due.UNCHANGED_LEAD, facts.fetched_at + due.TOO_SHORT_PAUSE), reason="unchanged")
+    ends = [held.expires_at - due.UNCHANGED_LEAD for held in _standing(facts) if held.expires_at is not None]
+    return Need(at=max(min(ends), facts.fetched_at + due.TOO_SHORT_PAUSE), reason="unchanged") if ends else None
 
 
 def timely(facts: Facts) -> Need:
