@@ -8,6 +8,7 @@ Rules of this module:
 from collections.abc import Callable
 from typing import TypeVar
 
+from refresher.behind import own
 from refresher.charge import Charge
 from refresher.core import outcome
 from refresher.core.job import Job
@@ -91,7 +92,9 @@ def recall(charge: Charge, kept: Remembered) -> Charge:
     charge.refused, charge.fetched_at, charge.unchanged = kept.refused, kept.fetched_at, kept.unchanged
     charge.newest, charge.told, charge.orders = kept.seen, kept.told, kept.orders
     charge.shadowed = frozenset(kept.shadowed)
-    charge.known_ours |= {place for place in charge.job.destinations if str(place) in charge.shadowed}
+    for place in charge.job.destinations if charge.shadowed else ():
+        if str(place) in charge.shadowed:
+            own(charge, place)
     charge.refresh_life = kept.refresh_life
     return charge
 

@@ -200,7 +200,8 @@ class Roster:
         name, now = charge.job.name, self.charges[charge.job.name]
         if now is not charge:
             charge.orders = now.orders
-            known_ours = charge.known_ours.union(charge.job.observed) & now.known_ours
+            ours = {*charge.known_ours, *charge.job.observed}
+            known_ours = tuple(place for place in now.known_ours if place in ours)
             self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving, known_ours=known_ours)
         self._memory.note(charge)
         self.settle(name)
@@ -208,7 +209,6 @@ class Roster:
 
     def _hand_on(self, charge: Charge) -> None:
         """Have a job that left go on under its new name, where it has one."""
-        self._decided.forget(charge.job.name)
         heir = self.charges.get(self._heirs.get(charge.job.name, ""))
         if heir is not None and heir.job.moved_from == charge.job.name:
             self.charges[heir.job.name] = self._memory.handed_on(charge, heir)

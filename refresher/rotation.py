@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 
 from refresher.behind import Behind
-from refresher.charge import Charge, Identity
+from refresher.charge import NOWHERE, Charge, Identity
 from refresher.core import policy, published
 from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError, UnreadableReferenceError
 from refresher.core.events import Field
@@ -104,7 +104,7 @@ class Rotation:
         return charge.last
 
     async def _ending(self, charge: Charge, walk: Walk, way: Awaitable[Outcome]) -> Outcome:
-        charge.away = frozenset()
+        charge.away = NOWHERE
         try:
             ended = await way
         except (UnreadableReferenceError, StoreError) as error:
@@ -125,7 +125,7 @@ class Rotation:
         return await self._saved(charge, walk) or charge.last or self._endings.end(charge, walk, "fresh", "saved")
 
     def _decide(self, charge: Charge, *, force: bool = False) -> policy.Verdict:
-        return policy.decide(charge.facts(charge.now(self._clock), self._identity.holder, force=force))
+        return self.decided.decide(charge, charge.now(self._clock), force=force)
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
         if charge.owed is not None and self._is_dead(charge, charge.owed):

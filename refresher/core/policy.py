@@ -106,10 +106,10 @@ def foreign(facts: Facts) -> Need | None:
 
 def repeated(facts: Facts) -> Need | None:
     """A server that returns the same token until it dies is asked from 5 s before its end, every 2 s."""
-    if not facts.unchanged or facts.fetched_at is None:
+    ends = [one.expires_at for one in _standing(facts) if one.expires_at is not None] if facts.unchanged else []
+    if not ends or facts.fetched_at is None:
         return None
-    ends = [held.expires_at - due.UNCHANGED_LEAD for held in _standing(facts) if held.expires_at is not None]
-    return Need(at=max(min(ends), facts.fetched_at + due.TOO_SHORT_PAUSE), reason="unchanged") if ends else None
+    return Need(at=max(min(ends) - due.UNCHANGED_LEAD, facts.fetched_at + due.TOO_SHORT_PAUSE), reason="unchanged")
 
 
 def timely(facts: Facts) -> Need:
@@ -117,7 +117,7 @@ def timely(facts: Facts) -> Need:
     needs = [need for source in SOURCES if (need := source(facts)) is not None]
     if not needs:
         return Need(at=None, reason="no_expiry")
-    first = min(needs, key=lambda need: need.at)
+    first = needs[0] if len(needs) == 1 else min(needs, key=lambda need: need.at)
     return Need(at=max(first.at, _floor(facts)), reason=first.reason)
 
 
@@ -199,22 +199,23 @@ def _renewal(facts: Facts) -> Verdict:
     held_back = facts.trouble.retry_at if facts.trouble is not None else None
     at, reason = need.at, need.reason
     vetoed_until = facts.vetoed_until if need.reason != "behind" else None  # nothing is rotated for it
-    for until, why in ((held_back, "backoff"), (vetoed_until, "vetoed")):
-        if until is not None and until > at:
-            at, reason = until, why
+    if held_back is not None and held_back > at:
+        at, reason = held_back, "backoff"
+    if vetoed_until is not None and vetoed_until > at:
+        at, reason = vetoed_until, "vetoed"
     return Rotate(reason=need.reason) if facts.now >= at else Wait(until=at, reason=reason)
 
 
 def renew_at(facts: Facts) -> datetime | None:
     """Return when the job is due next, whatever stands in its way; None when nothing is planned."""
-    verdict = _renewal(facts)
-    match verdict:
-        case Wait(until=until):
-            return until
-        case Rotate():
-            return facts.now
-        case Halt():
-            return None
+    return planned(_renewal(facts), facts.now)
+
+
+def planned(verdict: Verdict, now: datetime) -> datetime | None:
+    """Return when there is a rotation by `verdict`; None: none is planned."""
+    if isinstance(verdict, Wait):
+        return verdict.until
+    return now if isinstance(verdict, Rotate) else None
 
 
 def promised(held: Held, job: Job) -> timedelta | None:
@@ -244,6 +245,6 @@ def _due(facts: Facts, held: Held) -> datetime:
 
 def _floor(facts: Facts) -> datetime:
     if facts.fetched_at is None:
-        return facts.now.min.replace(tzinfo=facts.now.tzinfo)
+        return due.LONG_AGO
     lifetimes = [lifetime for held in _standing(facts) if (lifetime := held.lifetime) is not None]
     return facts.fetched_at + due.floor(min(lifetimes, default=None))
