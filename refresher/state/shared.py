@@ -4,16 +4,18 @@ Rules of this module:
 - The local ledger keeps all that this node did. What another node must know goes to PostgreSQL before the job does.
 - It is never in the way: `note` returns at once; what PostgreSQL does not take is kept for the next time.
 - No secret is ever in it: fingerprints are keyed, by a key that stands in Vault.
+- The nodes' clocks need not agree: how long ago a job was told of, PostgreSQL says.
 """
 
 from collections.abc import Iterable
 from dataclasses import astuple
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from refresher.core import remembered
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import Remembered
+from refresher.ports import Clock
 from refresher.state.ledger import QUIET, attempt_of
 from refresher.state.tables import MOST, RETENTION, Attempt
 
@@ -47,11 +49,11 @@ class Local(Protocol):
 class SharedLedger:
     """ports.Ledger of one node of a fleet."""
 
-    def __init__(self, local: Local, schema: str, holder: str) -> None:
-        self._local = local
+    def __init__(self, local: Local, schema: str, holder: str, clock: Clock) -> None:
+        self._local, self._clock = local, clock
         self._jobs, self._attempts = f"{schema}.refresher_jobs", f"{schema}.refresher_attempts"
         self._holder = holder
-        self._known: dict[str, str] = {}
+        self._known: dict[str, tuple[str, datetime]] = {}  # with when it was told of, by our clock
         self._waiting: dict[str, tuple[list[Attempt], str]] = {}
 
     @property
@@ -65,9 +67,14 @@ class SharedLedger:
         return self._local.dropped
 
     def recall(self, job: str) -> Remembered | None:
-        """Return what the fleet keeps of `job`, once after each `fetch`; else what this node kept."""
-        text = self._known.pop(job, None)
-        return self._local.recall(job) if text is None else remembered.read(text)
+        """Return what the fleet keeps of `job`, once after each `fetch`; else what this node kept.
+
+        What it has noted, it had done before it told of it: who says otherwise has a clock that is ahead of ours.
+        """
+        if (known := self._known.pop(job, None)) is None:
+            return self._local.recall(job)
+        text, told_at = known
+        return None if (kept := remembered.read(text)) is None else kept.as_of(told_at)
 
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep what a walk came to, here, and for the fleet."""
@@ -98,8 +105,9 @@ class SharedLedger:
         self._known.pop(job, None)
         if job in self._waiting:
             return
-        for row in await connection.fetch(f"SELECT kept FROM {self._jobs} WHERE job = $1", job):  # noqa: S608  # names of our own
-            self._known[job] = row["kept"]
+        asked = f"SELECT kept, now() - updated AS age FROM {self._jobs} WHERE job = $1"  # noqa: S608  # names of our own
+        for row in await connection.fetch(asked, job):
+            self._known[job] = row["kept"], self._clock.now() - max(row["age"], timedelta())
 
     async def tell(self, connection: Connection, jobs: Iterable[str] | None = None) -> None:
         """Tell the fleet what was noted of `jobs`, or of all."""

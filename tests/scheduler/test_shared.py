@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from refresher.host.clock import SystemClock
 from refresher.scheduler.database import close
 from refresher.state.shared import SharedLedger, history
 from tests.core.builders import NOW
@@ -34,7 +35,7 @@ async def connection(base: Base):
 
 
 async def test_what_one_node_notes_another_recalls(connection):
-    one, two = (SharedLedger(Local(), "refresher", holder) for holder in ("one", "two"))
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
     one.note(ENDED, NOW, KEPT)
     await two.fetch(connection, "crm")
     assert two.recall("crm") is None, "not told yet"
@@ -46,7 +47,7 @@ async def test_what_one_node_notes_another_recalls(connection):
 
 
 async def test_what_is_not_told_yet_is_newer(connection):
-    one, two = (SharedLedger(Local(), "refresher", holder) for holder in ("one", "two"))
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
     one.note(ENDED, NOW, KEPT)
     await one.tell(connection)
     newer = replace(KEPT, refused="another")
@@ -58,9 +59,23 @@ async def test_what_is_not_told_yet_is_newer(connection):
     assert one.recall("crm") == newer
 
 
+async def test_what_a_node_noted_whose_clock_is_ahead_was_done_before_it_told(connection):
+    """Else the others would keep the pause between two fetches from when it is by their clocks, or from now on."""
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
+    now, ahead = SystemClock().now(), timedelta(minutes=10)
+    attempted = replace(KEPT.attempted, at=now + ahead)
+    one.note(ENDED, now + ahead, replace(KEPT, attempted=attempted, fetched_at=now + ahead - timedelta(seconds=1)))
+    await one.tell(connection)
+    await connection.execute("UPDATE refresher.refresher_jobs SET updated = now() - interval '20 s'")
+    await two.fetch(connection, "crm")
+    kept = two.recall("crm")
+    assert abs(kept.attempted.at - now + timedelta(seconds=20)) < timedelta(seconds=5)
+    assert kept.attempted.at - kept.fetched_at == timedelta(seconds=1)
+
+
 async def test_the_history_is_of_all(connection):
     for number, holder in enumerate(("one", "two", "one")):
-        book = SharedLedger(Local(), "refresher", holder)
+        book = SharedLedger(Local(), "refresher", holder, SystemClock())
         book.note(ENDED, NOW + timedelta(minutes=number), KEPT)
         book.note(replace(ENDED, outcome="fresh"), NOW, KEPT)
         await book.tell(connection)
