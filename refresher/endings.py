@@ -106,7 +106,7 @@ class Endings:
         return ended
 
     def end(self, charge: Charge, walk: Walk, name: OutcomeName, reason: str, *, error: str | None = None) -> Outcome:
-        facts = charge.facts(charge.now(self._clock), self._identity.holder)
+        facts = charge.facts(charge.now(self._clock), self._identity.seed)
         return Outcome(
             job=charge.job.name,
             outcome=name,

@@ -123,7 +123,7 @@ class Rotation:
         return await self._saved(charge, walk) or charge.last or self._endings.end(charge, walk, "fresh", "saved")
 
     def _decide(self, charge: Charge, *, force: bool = False) -> policy.Verdict:
-        return policy.decide(charge.facts(charge.now(self._clock), self._identity.holder, force=force))
+        return policy.decide(charge.facts(charge.now(self._clock), self._identity.seed, force=force))
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
         if charge.owed is not None and self._is_dead(charge, charge.owed):

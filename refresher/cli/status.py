@@ -94,7 +94,7 @@ async def look(settings: Settings) -> "tuple[list[Charge], datetime, str]":
         roster.end_pass()  # only look: nothing is begun, and nobody is waited for
         await roster.look_all()
         await parts.look_behind(roster)
-        return list(roster.charges.values()), parts.clock.now(), parts.identity.holder
+        return list(roster.charges.values()), parts.clock.now(), parts.identity.seed
 
 
 def _watched(settings: Settings) -> int:

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -55,7 +56,7 @@ class Server:
     async def serve(self, listener: socket.socket, which: Which) -> None:
         """Serve one of the sockets until cancelled."""
         app = web.Application(middlewares=[self._guard(which)], client_max_size=LARGEST)
-        app.add_routes([web.get("/jobs", self._jobs), web.get("/plan", self._plan)])
+        app.add_routes([web.get("/jobs", self._jobs), web.get("/plan", self._plan), web.get("/fleet", self._fleet)])
         if which == "control":
             app.add_routes([web.post("/{verb}", self._do)])
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=STOP_S)
@@ -110,6 +111,10 @@ class Server:
     async def _jobs(self, _request: web.Request) -> web.StreamResponse:
         return await _many(await self._desk.jobs())
 
+    async def _fleet(self, _request: web.Request) -> web.StreamResponse:
+        view = self._desk.fleet()
+        return _lines([] if view is None else [asdict(view) | {"words": view.words}])
+
     async def _plan(self, request: web.Request) -> web.StreamResponse:
         seconds = request.query.get("for", "")
         if not (seconds.isdecimal() and len(seconds) <= 10):  # noqa: PLR2004  # a hundred years
@@ -131,9 +136,9 @@ class Server:
                 until = unstamp(str(words.get("until", "")))
                 if until is None or until <= self._clock.now():
                     raise BadRequestError("until: no moment to come")
-                return _lines([desk.pause(name, until, who) for name in names])
+                return _lines([await desk.pause(name, until, who) for name in names])
             case "resume":
-                return _lines([desk.resume(name, who) for name in names])
+                return _lines([await desk.resume(name, who) for name in names])
             case "release":
                 return await self._stream(request, lambda say: _each(names, say, lambda name: desk.release(name, who)))
             case "put":
@@ -202,7 +207,7 @@ async def _send(response: web.StreamResponse, lines: "asyncio.Queue[Outcome | No
             continue
         if ended is None:
             return
-        await response.write(_line({**ended.as_json(), "store_down": ended.store_down}))
+        await response.write(_line({**ended.as_json(), "store_down": ended.store_down, "node": ended.node}))
 
 
 async def _members(request: web.Request) -> Mapping[str, Any]:

@@ -1,17 +1,18 @@
 """How the two sockets are put together, and kept up."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from refresher.charge import Identity
-from refresher.control.desk import Desk
+from refresher.control.desk import Desk, Hands
 from refresher.control.names import MODES, Which, socket_of
 from refresher.core.events import Event
 from refresher.core.settings import Settings
+from refresher.core.view import FleetView
 from refresher.handback import Handback
 from refresher.host import paths, sockets
 from refresher.ports import Clock, SecretStore, Sink
@@ -44,8 +45,10 @@ class House(Protocol):
         """The clusters, by name."""
 
 
-def rounds(house: House, roster: Roster) -> tuple[Round, ...]:
-    """Return the rounds that serve the two sockets."""
+def rounds(
+    house: House, roster: Roster, hands: Hands | None, fleet: Callable[[], FleetView | None]
+) -> tuple[Round, ...]:
+    """Return the rounds that serve the two sockets. `hands`, `fleet`: the other nodes, where there are any."""
     from refresher.control.server import Server  # noqa: PLC0415  # for a daemon alone
 
     settings, clock, sink = house.settings, house.clock, house.sink
@@ -56,8 +59,10 @@ def rounds(house: House, roster: Roster) -> tuple[Round, ...]:
         handback=handback,
         clock=clock,
         sink=sink,
-        holder=house.identity.holder,
+        holder=house.identity.seed,
         calendar=CronCalendar(),
+        hands=hands,
+        fleet=fleet,
     )
     server = Server(desk, roster, config=Path(os.path.abspath(settings.file)), clock=clock, sink=sink)  # noqa: PTH100  # links stay: what they lead to may change
     return tuple(

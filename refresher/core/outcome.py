@@ -29,7 +29,7 @@ class Outcome:
 
     `store_down`: Vault could not be reached, and nothing could be done; `away` are the clusters that did not answer,
     where that is known; `store_unsure`: nobody knows whether a write was made. `behind` are the destinations that lack
-    the newest token, with the code of what failed there.
+    the newest token, with the code of what failed there. `node`: which has the job in hand, where this one has not.
     """
 
     job: str
@@ -46,6 +46,7 @@ class Outcome:
     store_unsure: bool = False
     away: frozenset[str] = frozenset()
     behind: Mapping[Location, str] = field(default_factory=dict)
+    node: str = ""
 
     @property
     def well(self) -> bool:

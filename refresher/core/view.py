@@ -68,6 +68,26 @@ class JobView:
         return "expiring" if short and self.failures else ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetView:
+    """The nodes of a fleet by name, as one of them sees the others. `away`: it can't see them, since PostgreSQL is."""
+
+    alive: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    away: bool = False
+
+    @property
+    def words(self) -> str:
+        """How they stand, in a few words."""
+        total = len(self.alive) + len(self.gone)
+        if self.away:
+            return "PostgreSQL is away: what other nodes did is not known"
+        if self.gone:
+            verb = "is" if len(self.gone) == 1 else "are"
+            return f"{len(self.alive)} of {total} nodes: {', '.join(self.gone)} {verb} gone"
+        return f"{total} node{'' if total == 1 else 's'}"
+
+
 def worst_first(views: Iterable[JobView], now: datetime) -> list[JobView]:
     """Return `views` in the order in which a person looks at them: by need, state, the least life left, and name.
 

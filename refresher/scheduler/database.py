@@ -19,7 +19,7 @@ from refresher.core.settings import Postgres
 
 CONNECT_S: Final = 5.0
 COMMAND_S: Final = 10.0
-OLDEST: Final = 150_000  # server_version_num
+OLDEST_SERVER: Final = 150_000  # server_version_num
 FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 # A server that hears nothing of this machine any more lets go of its locks after some 15 s.
 ALIVE: Final = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3"}

@@ -1,6 +1,6 @@
 """How the page is put together, and kept up: only this module is imported where there is none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
@@ -10,6 +10,7 @@ from refresher.charge import Identity
 from refresher.core.events import Event
 from refresher.core.perishable import Perishable
 from refresher.core.settings import Settings
+from refresher.core.view import FleetView
 from refresher.heartbeat import Heartbeat
 from refresher.host import paths
 from refresher.ports import Clock, Sink
@@ -71,9 +72,17 @@ def meters(settings: Settings) -> tuple[Sink, ...]:
 
 
 def rounds(
-    house: House, roster: Roster, watch: Watch, heart: Heartbeat, logins: Mapping[str, Perishable]
+    house: House,
+    roster: Roster,
+    watch: Watch,
+    heart: Heartbeat,
+    logins: Mapping[str, Perishable],
+    fleet: Callable[[], FleetView | None] = lambda: None,
 ) -> tuple[Round, ...]:
-    """Return the round that serves the page; none where there is none. `logins`: what we log in to Vault with."""
+    """Return the round that serves the page; none where there is none. `logins`: what we log in to Vault with.
+
+    `fleet`: the nodes, where there are several.
+    """
     if not house.settings.web_listen:
         return ()
     from refresher.sinks.metrics import Metrics  # noqa: PLC0415  # only where it is wanted
@@ -92,8 +101,9 @@ def rounds(
         lives=lambda: {name: store.life_left for name, store in house.stores.items()},
         dropped=lambda: {"attempts": house.ledger.dropped, "events": house.sink.dropped, **house.calls.dropped},
         logins=logins,
+        fleet=fleet,
     )
-    overview = Overview(roster=roster, heart=heart, clock=house.clock, holder=house.identity.holder, file=file)
+    overview = Overview(roster=roster, heart=heart, clock=house.clock, holder=house.identity.seed, file=file)
     front = Front(overview=overview, watch=watch, metrics=metrics, sources=sources, clock=house.clock, sink=house.sink)
     house.sink.add(front)
     return (partial(_serve, front, house.settings.web_listen, house.clock, house.sink),)
