@@ -108,8 +108,8 @@ class Daemon:
             logins = [store.keep for store in parts.stores.values()]
             expiries = parts.expiries(roster)
             served = (
-                *control.rounds(parts, roster, self._turns.hands, self._turns.view),
-                *wiring.rounds(parts, roster, self._watch, self._heart, expiries.logins, self._turns.view),
+                *control.rounds(parts, roster, expiries.logins, self._turns.hands),
+                *wiring.rounds(parts, roster, self._watch, self._heart, expiries.logins, fleet=self._turns.hands),
             )
             pulse = Pulse(roster, house=parts, standstill=self._heart.standstill)
             rounds: tuple[Round, ...] = (

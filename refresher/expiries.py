@@ -144,6 +144,14 @@ def _is_news(last: str, ends_at: datetime, span: timedelta) -> bool:
     return span < known or ends_at - before > min(span, AGAIN)
 
 
+async def login_of(store: Store) -> Perishable | None:
+    """Return what we log in to a cluster with, as far as it can be read now."""
+    try:
+        return await store.perishable()
+    except StoreError:
+        return None  # who needs the login tells of its trouble
+
+
 async def perishables_of(charge: Charge, references: References) -> list[Perishable]:
     """Return what stands behind a job and comes to an end, as far as it can be read now."""
     job, found = charge.job, list[Perishable]()

@@ -64,7 +64,7 @@ async def _perishable(mistake: Mistake, store: Vault, clock: Clock) -> list[Mist
         unknown = "whether the login runs out can't be seen: the policy that refresher policy prints lets it look"
         return [replace(mistake, message=unknown)]
     ends = "" if one.ends_at is None else f"; it ends at {stamp(one.ends_at)}"
-    limited = one.uses_left is not None or perishable.is_soon(one, clock.now())
+    limited = perishable.is_limited(one, clock.now())
     return [replace(mistake, message=perishable.why(one) + ends)] if limited else []
 
 

@@ -114,8 +114,10 @@ def hear(charge: Charge, kept: Remembered, seed: str) -> None:
         charge.known_ours |= {place for place, one in charge.standing if one is not None and one.ours}
         charge.warned, charge.unknown, charge.leased_until, charge.replay_until = "", False, None, None
         charge.hint, charge.scheduled = stands.hint, stands.scheduled
-    charge.behind = {
-        place: stands.behind[str(place)] for place in charge.job.destinations if str(place) in stands.behind
+    charge.behind = {  # which of the clusters are away is for each node to find out
+        place: one if one.kind != "outage" else replace(one, kind="store")
+        for place in charge.job.destinations
+        if (one := stands.behind.get(str(place))) is not None
     }
     if charge.last is not None and charge.attempted is not None:
         renew_at = policy.renew_at(charge.facts(charge.attempted.at, seed))

@@ -10,10 +10,11 @@ from refresher.channels import USUAL, Channels
 from refresher.charge import Identity
 from refresher.core import errors
 from refresher.core.model import Channel
+from refresher.core.perishable import Perishable
 from refresher.core.settings import Cluster, Settings
 from refresher.discovery import Discovery
 from refresher.endpoint import Endpoint
-from refresher.expiries import Expiries, perishables_of
+from refresher.expiries import Expiries, login_of, perishables_of
 from refresher.host import paths, process
 from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
@@ -128,10 +129,12 @@ class Parts:
         shelf = Kept(self._directory, self.settings.instance, prefix="told")
         return Expiries(roster, self.stores, references=self.references, shelf=shelf, clock=self.clock, sink=self.sink)
 
-    async def look_behind(self, roster: Roster) -> None:
-        """Look once at what stands behind the jobs, and tell of nothing."""
+    async def look_behind(self, roster: Roster) -> dict[str, Perishable]:
+        """Look once at what stands behind the jobs, and tell of nothing; return the logins to Vault, by cluster."""
         for charge in roster.charges.values():
             charge.perishables = tuple(await perishables_of(charge, self.references))
+        logins = {name: await login_of(self.stores[name]) for name in self.settings.written_clusters}
+        return {name: one for name, one in logins.items() if one is not None}
 
     async def login(self) -> None:
         """Log in to each cluster that a job uses. Raises StoreError: what the first of them answered."""

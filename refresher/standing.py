@@ -1,13 +1,13 @@
 """How each job stands, in the shape that `status` and `plan` print: from what a look at Vault has found."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from refresher.charge import Charge
-from refresher.core import due, forecast, policy
+from refresher.core import due, forecast, perishable, policy
 from refresher.core.forecast import Forecast
 from refresher.core.job import Job
-from refresher.core.perishable import is_soon
+from refresher.core.perishable import Perishable, is_soon
 from refresher.core.published import stamp
 from refresher.ports import Calendar
 
@@ -42,6 +42,7 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
             {"secret": one.what, "expires_at": _stamp(one.ends_at), "expiring": is_soon(one, now)}
             for one in charge.perishables
         ],
+        "node": charge.node or None,
         "shadow": [one.as_json(now) for one in charge.theirs] if charge.job.observed else None,
     }
 
@@ -52,6 +53,20 @@ def row_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
     lifetime = next((life for life in lives if life is not None), None)
     lifetime_s = None if lifetime is None else round(lifetime.total_seconds())
     return {"status": status_of(charge, now, holder), "lifetime_s": lifetime_s}
+
+
+def logins_of(logins: Mapping[str, Perishable], now: datetime) -> list[dict[str, object]]:
+    """Return an object for each cluster whose login somebody has to see to, by name."""
+    return [
+        {
+            "cluster": name,
+            "secret": one.what,
+            "expires_at": _stamp(one.ends_at),
+            "uses_left": one.uses_left,
+            "why": perishable.why(one),
+        }
+        for name, one in perishable.limited(logins, now)
+    ]
 
 
 def state_of(charge: Charge, now: datetime, holder: str) -> str:

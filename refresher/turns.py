@@ -11,10 +11,9 @@ from refresher.charge import Identity
 from refresher.core import errors
 from refresher.core.events import Event
 from refresher.core.job import Job
+from refresher.core.model import Location, Reference
 from refresher.core.outcome import tell_broken
 from refresher.core.remembered import News
-from refresher.core.view import FleetView
-from refresher.core.model import Location, Reference
 from refresher.core.secret import Secret
 from refresher.core.settings import Postgres, Settings
 from refresher.endpoint import Endpoint
@@ -59,9 +58,6 @@ class Alone:
     rounds: tuple[Round, ...] = ()
     hands: None = None
 
-    def view(self) -> None:
-        """There are no other nodes."""
-
     def begin(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
         """Nothing is to be begun."""
 
@@ -80,7 +76,6 @@ class Shared:
     end: Round
     rounds: tuple[Round, ...]
     hands: "Hands"
-    view: Callable[[], FleetView]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def begin(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
@@ -216,5 +211,4 @@ def of(house: House, read: Callable[[Reference], Secret], roster: Callable[[], R
         end=engine.stop,
         rounds=(engine.watch, claims.listen_alone),
         hands=engine.hands,
-        view=tidings.view,
     )

@@ -76,9 +76,8 @@ def _looked(settings: Settings, horizon: timedelta) -> list[dict[str, Any]]:
     from refresher.scheduler.cron import CronCalendar  # noqa: PLC0415  # as above
     from refresher.standing import plan_of, plan_rows  # noqa: PLC0415  # as above
 
-    charges, now, holder = asyncio.run(look(settings))
-    calendar = CronCalendar()
-    return plan_rows((plan_of(one, now, holder, calendar) for one in charges), now, horizon)
+    seen, calendar = asyncio.run(look(settings)), CronCalendar()
+    return plan_rows((plan_of(one, seen.now, seen.holder, calendar) for one in seen.charges), seen.now, horizon)
 
 
 def _moment(text: str | None) -> datetime | None:

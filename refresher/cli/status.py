@@ -5,8 +5,9 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -19,6 +20,7 @@ from refresher.host.clock import SystemClock
 
 if TYPE_CHECKING:
     from refresher.charge import Charge
+    from refresher.core.perishable import Perishable
 
 BAR: Final = 10
 ORDER: Final = ("latched", "unmanaged", "retrying", "unknown", "due", "paused", "fresh")
@@ -32,6 +34,7 @@ HEADINGS: Final = ("job", "provider", "state", "life left", "", "next", "last", 
 CLEAR: Final = "\x1b[H\x1b[2J"
 DAEMON, VAULT = "from the running daemon", "from Vault and the ledger: no daemon was asked"
 EVERY: Final = {DAEMON: timedelta(seconds=2), VAULT: timedelta(seconds=15)}  # Vault is not ours alone
+_T = TypeVar("_T")
 WatchOption = Annotated[bool, typer.Option("--watch", help="Draw it again and again, until Ctrl-C.")]
 
 
@@ -46,25 +49,26 @@ def status(
     set_up(settings, quiet=True)
     if watch:
         return _watched(settings)
-    rows, source = _rows(settings)
+    rows, logins, source = _rows(settings)
     if as_json:
-        print(f"refresher status: {source}", file=sys.stderr)
+        print("\n".join([f"refresher status: {source}", *map(_login, logins)]), file=sys.stderr)
         for row in rows:
             print(json.dumps(row["status"]))
     else:
-        print("\n".join([*_table(rows), _summary(rows, source)]))
+        print("\n".join([*_table(rows), _summary(rows, logins, source)]))
     return 0 if all(row["status"]["state"] == "fresh" for row in rows) else 1
 
 
-def _rows(settings: Settings) -> tuple[list[dict[str, Any]], str]:
-    """Return a row for each job (standing.row_of), the worst first, and where they are from."""
-    rows, source = ask_daemon(lambda client: client.jobs(settings)), DAEMON
-    if rows is None:
-        from refresher.standing import row_of  # noqa: PLC0415  # --help needs none of it
+def _rows(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], str]:
+    """Return a row for each job (standing.row_of), the worst first, the logins to see to, and where they are from."""
+    found, source = ask_daemon(lambda client: (client.jobs(settings), client.logins(settings))), DAEMON
+    if found is None:
+        from refresher.standing import logins_of, row_of  # noqa: PLC0415  # --help needs none of it
 
-        charges, now, holder = asyncio.run(look(settings))
-        rows, source = [row_of(charge, now, holder) for charge in charges], VAULT
-    return sorted(rows, key=_rank), source
+        seen = asyncio.run(look(settings))
+        rows = [row_of(charge, seen.now, seen.holder) for charge in seen.charges]
+        found, source = (rows, logins_of(seen.logins, seen.now)), VAULT
+    return sorted(found[0], key=_rank), found[1], source
 
 
 def _rank(row: dict[str, Any]) -> tuple[int, str, str]:
@@ -72,7 +76,7 @@ def _rank(row: dict[str, Any]) -> tuple[int, str, str]:
     return ORDER.index(one["state"]), str(one["expires_at"]), one["job"]
 
 
-def ask_daemon(question: Callable[[Any], list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
+def ask_daemon(question: Callable[[Any], _T]) -> _T | None:
     """Return what the running daemon says; None where none does, said on standard error where one should."""
     from refresher.control import client  # noqa: PLC0415  # --help needs none of it
 
@@ -85,28 +89,39 @@ def ask_daemon(question: Callable[[Any], list[dict[str, Any]]]) -> list[dict[str
         return None
 
 
-async def look(settings: Settings) -> "tuple[list[Charge], datetime, str]":
-    """Read every job's paths; return the charges, when that was, and who decides (for `decide`'s jitter)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a look at Vault found, when that was, and who decides (for `decide`'s jitter)."""
+
+    charges: "list[Charge]"
+    logins: "dict[str, Perishable]"
+    now: datetime
+    holder: str
+
+
+async def look(settings: Settings) -> Seen:
+    """Read every job's paths, and what stands behind them."""
     from refresher import daemon  # noqa: PLC0415  # --help needs none of it
 
     async with daemon.build(settings, looks=True) as parts:
         roster = parts.roster()
         roster.end_pass()  # only look: nothing is begun, and nobody is waited for
         await roster.look_all()
-        await parts.look_behind(roster)
-        return list(roster.charges.values()), parts.clock.now(), parts.identity.seed
+        logins = await parts.look_behind(roster)
+        charges, holder = list(roster.charges.values()), parts.identity.seed
+        return Seen(charges=charges, logins=logins, now=parts.clock.now(), holder=holder)
 
 
 def _watched(settings: Settings) -> int:
     """Draw what stands again and again, as much as the terminal holds; Ctrl-C ends it as it ends any verb."""
     clock = SystemClock()
     while True:
-        rows, source = _rows(settings)
+        rows, logins, source = _rows(settings)
         table = _table(rows)
-        room = max(shutil.get_terminal_size().lines - 3, 1)
+        room = max(shutil.get_terminal_size().lines - 3 - len(logins), 1)
         hidden = len(table) - room
         shown = table if hidden <= 1 else [*table[:room], f"... and {hidden} that are better off"]
-        print("\n".join([CLEAR, *shown, _summary(rows, source)]), flush=True)
+        print("\n".join([CLEAR, *shown, _summary(rows, logins, source)]), flush=True)
         asyncio.run(clock.sleep(EVERY[source]))
 
 
@@ -163,7 +178,12 @@ def _since(text: str, now: datetime) -> timedelta:
     return datetime.fromisoformat(text) - now
 
 
-def _summary(rows: list[dict[str, Any]], source: str) -> str:
+def _login(one: dict[str, Any]) -> str:
+    ends = f" (it ends {one['expires_at']})" if one["expires_at"] else ""
+    return f"Vault ({one['cluster']}): {one['why']}{ends}"
+
+
+def _summary(rows: list[dict[str, Any]], logins: list[dict[str, Any]], source: str) -> str:
     """Return what stands behind the jobs and ends soon, and the one line of them all."""
     soon = [
         f"{row['status']['job']}: its {one['secret'].replace('_', ' ')} ends {one['expires_at'][:10]}"
@@ -173,4 +193,4 @@ def _summary(rows: list[dict[str, Any]], source: str) -> str:
     ]
     bad = sum(row["status"]["state"] != "fresh" for row in rows)
     total = f"{len(rows)} jobs, {f'{bad} not fresh' if bad else 'all fresh'} ({source})"
-    return "\n".join([*soon, _tables.styled(total, _tables.BOLD)])
+    return "\n".join([*map(_login, logins), *soon, _tables.styled(total, _tables.BOLD)])

@@ -45,6 +45,14 @@ def jobs(settings: Settings) -> list[dict[str, Any]]:
     return list(_asked(settings, "view", "/jobs"))
 
 
+def logins(settings: Settings) -> list[dict[str, Any]]:
+    """Return the logins to Vault that somebody has to see to; none where an older daemon knows of no such question."""
+    try:
+        return list(_asked(settings, "view", "/logins"))
+    except DaemonError:
+        return []
+
+
 def fleet(settings: Settings) -> dict[str, Any] | None:
     """Return the nodes as the daemon sees them; None: it is alone, or older than that. Raises DaemonError."""
     try:

@@ -1,4 +1,4 @@
-"""What a person may have the running daemon do, and what it says of its jobs.
+"""What a person may have the running daemon do.
 
 Rules of this module:
 - Each deed is told of as `asked`, with who asked, whether it was done or declined.
@@ -12,51 +12,32 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from refresher.charge import Charge
 from refresher.control.names import PACE, Verb
+from refresher.control.view import Hands, View
 from refresher.core import outcome
 from refresher.core.errors import ElsewhereError
 from refresher.core.events import Event, Field
 from refresher.core.model import Rejected, Token
 from refresher.core.orders import BY_HAND
 from refresher.core.outcome import Outcome
+from refresher.core.perishable import Perishable
 from refresher.core.published import stamp
-from refresher.core.view import FleetView
 from refresher.handback import Handback
 from refresher.host.sockets import Caller
 from refresher.ports import Calendar, Clock, Sink
 from refresher.roster import Roster
-from refresher.standing import plan_of, plan_rows, row_of, state_of
+from refresher.standing import row_of, state_of
 from refresher.walks import each
 
 MOST_FAILED: Final = 3  # in a row
-HELPING: Final = 50  # jobs that are looked at in one go
 Judge: TypeAlias = Callable[[], Token | Rejected]
 Say: TypeAlias = Callable[[Outcome], None]
-_T = TypeVar("_T")
 
 
-class Hands(Protocol):
-    """The way to the other nodes of a fleet."""
-
-    def hold(self, name: str) -> AbstractAsyncContextManager[bool]:
-        """Have `name` in hand while the block lasts; whether a rotation may be asked for. Raises ElsewhereError."""
-
-    @property
-    def there(self) -> bool:
-        """Whether PostgreSQL can be reached."""
-
-    async def know(self, name: str) -> bool:
-        """Hear how the fleet has `name`, as of now; whether it could be asked."""
-
-    async def tell(self, name: str, *, due: bool = False) -> bool:
-        """Tell the others what was decided of `name`, and have it come `due`; whether they can know it now."""
-
-
-class Desk:
+class Desk(View):
     """Asks a roster, on behalf of a caller."""
 
     def __init__(  # noqa: PLR0913  # the ports that it needs
@@ -68,28 +49,14 @@ class Desk:
         sink: Sink,
         holder: str,
         calendar: Calendar | None = None,
+        logins: Mapping[str, Perishable] | None = None,
         hands: Hands | None = None,
-        fleet: Callable[[], FleetView | None] = lambda: None,
     ) -> None:
-        self._roster = roster
+        super().__init__(roster, clock=clock, holder=holder, calendar=calendar, logins=logins, hands=hands)
         self._handback = handback
-        self._clock = clock
         self._sink = sink
-        self._holder = holder
-        self._calendar = calendar
-        self._hands = hands
-        self.fleet = fleet
         self._ended: dict[str, asyncio.Event] = {}
         roster.heard = self._hear
-
-    async def jobs(self) -> list[dict[str, object]]:
-        """Return a row for each job, as `status` shows it."""
-        return await self._looked_at(lambda charge, now: row_of(charge, now, self._holder))
-
-    async def plan(self, horizon: timedelta) -> list[dict[str, object]]:
-        """Return when each job comes due, as `plan` prints it."""
-        found = await self._looked_at(lambda charge, now: plan_of(charge, now, self._holder, self._calendar))
-        return await asyncio.to_thread(plan_rows, found, self._clock.now(), horizon)
 
     async def once(self, names: Collection[str], caller: Caller, say: Say, *, force: bool) -> None:
         """Walk each job, and say how it ended: what is not due is fresh, or held back as it was."""
@@ -244,11 +211,3 @@ class Desk:
     def _tell(self, verb: Verb, name: str, caller: Caller, **more: Field) -> None:
         fields: Mapping[str, Field] = {"verb": verb, "uid": caller.uid, "pid": caller.pid, **more}
         self._sink.tell(Event(name="asked", job=name, fields=fields))
-
-    async def _looked_at(self, shown: Callable[[Charge, datetime], _T]) -> list[_T]:
-        rows = []
-        for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
-            rows.append(shown(charge, self._clock.now()))
-            if count % HELPING == 0:
-                await asyncio.sleep(0)
-        return rows

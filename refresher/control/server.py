@@ -12,7 +12,6 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -56,7 +55,7 @@ class Server:
     async def serve(self, listener: socket.socket, which: Which) -> None:
         """Serve one of the sockets until cancelled."""
         app = web.Application(middlewares=[self._guard(which)], client_max_size=LARGEST)
-        app.add_routes([web.get("/jobs", self._jobs), web.get("/plan", self._plan), web.get("/fleet", self._fleet)])
+        app.add_routes([web.get("/plan", self._plan), web.get("/{what:jobs|logins|fleet}", self._look)])
         if which == "control":
             app.add_routes([web.post("/{verb}", self._do)])
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=STOP_S)
@@ -108,12 +107,14 @@ class Server:
         except (OSError, ValueError):
             return False
 
-    async def _jobs(self, _request: web.Request) -> web.StreamResponse:
-        return await _many(await self._desk.jobs())
-
-    async def _fleet(self, _request: web.Request) -> web.StreamResponse:
-        view = self._desk.fleet()
-        return _lines([] if view is None else [asdict(view) | {"words": view.words}])
+    async def _look(self, request: web.Request) -> web.StreamResponse:
+        match request.match_info["what"]:
+            case "logins":
+                return _lines(self._desk.logins())
+            case "fleet":
+                return _lines(self._desk.fleet())
+            case _:
+                return await _many(await self._desk.jobs())
 
     async def _plan(self, request: web.Request) -> web.StreamResponse:
         seconds = request.query.get("for", "")

@@ -1,18 +1,19 @@
 """How the two sockets are put together, and kept up."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from refresher.charge import Identity
-from refresher.control.desk import Desk, Hands
+from refresher.control.desk import Desk
 from refresher.control.names import MODES, Which, socket_of
+from refresher.control.view import Hands
 from refresher.core.events import Event
+from refresher.core.perishable import Perishable
 from refresher.core.settings import Settings
-from refresher.core.view import FleetView
 from refresher.handback import Handback
 from refresher.host import paths, sockets
 from refresher.ports import Clock, SecretStore, Sink
@@ -45,10 +46,11 @@ class House(Protocol):
         """The clusters, by name."""
 
 
-def rounds(
-    house: House, roster: Roster, hands: Hands | None, fleet: Callable[[], FleetView | None]
-) -> tuple[Round, ...]:
-    """Return the rounds that serve the two sockets. `hands`, `fleet`: the other nodes, where there are any."""
+def rounds(house: House, roster: Roster, logins: Mapping[str, Perishable], hands: Hands | None) -> tuple[Round, ...]:
+    """Return the rounds that serve the two sockets.
+
+    `logins`: what we log in to Vault with. `hands`: the way to the other nodes, where there are any.
+    """
     from refresher.control.server import Server  # noqa: PLC0415  # for a daemon alone
 
     settings, clock, sink = house.settings, house.clock, house.sink
@@ -61,8 +63,8 @@ def rounds(
         sink=sink,
         holder=house.identity.seed,
         calendar=CronCalendar(),
+        logins=logins,
         hands=hands,
-        fleet=fleet,
     )
     server = Server(desk, roster, config=Path(os.path.abspath(settings.file)), clock=clock, sink=sink)  # noqa: PTH100  # links stay: what they lead to may change
     return tuple(

@@ -67,6 +67,16 @@ def is_soon(one: Perishable, now: datetime) -> bool:
     return one.gone or threshold(one, now) is not None
 
 
+def is_limited(one: Perishable, now: datetime) -> bool:
+    """Whether somebody has to do something about it, now or soon: it ends, or each start uses up some of it."""
+    return one.uses_left is not None or is_soon(one, now)
+
+
+def limited(logins: Mapping[str, Perishable], now: datetime) -> list[tuple[str, Perishable]]:
+    """Return the logins that somebody has to see to, by cluster ("default": the one without a name)."""
+    return [(name or "default", one) for name, one in sorted(logins.items()) if is_limited(one, now)]
+
+
 def why(one: Perishable) -> str:
     """Return what is the matter and what to do, without a time."""
     remedy = _REMEDIES[one.what]

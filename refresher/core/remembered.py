@@ -65,8 +65,8 @@ class Remembered:
 
     `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job,
     `shadowed` those of somebody else that it stood beside in shadow mode. `orders` is what a person has decided of it.
-    `refresh_life`: from when until when its refresh token lives, as the provider said. `stands`: in a fleet, what stands
-    at its paths.
+    `refresh_life`: from when until when its refresh token lives, as the provider said. `stands`: in a fleet, what
+    stands at its paths.
     """
 
     attempted: Attempted | None = None

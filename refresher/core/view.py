@@ -28,7 +28,7 @@ class JobView:
     that readers may count on. `places` are its Vault paths, as text, with the version that stands at each;
     `behind` are those of them that lack the newest token, with the code of what failed there,
     `beside`, in shadow mode, what somebody else keeps at the paths that the job will take over.
-    `secrets` are what stands behind it and comes to an end.
+    `secrets` are what stands behind it and comes to an end. `node`: in a fleet, which has it in hand, or had it last.
     """
 
     name: str
@@ -50,6 +50,7 @@ class JobView:
     behind: Mapping[str, str] = field(default_factory=dict)
     beside: tuple[Theirs, ...] = ()
     secrets: tuple[Perishable, ...] = ()
+    node: str = ""
 
     def left(self, now: datetime) -> timedelta | None:
         """Return the life that is left; None: none is known, or it has no end."""

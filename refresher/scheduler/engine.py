@@ -172,9 +172,8 @@ class Engine:
         finally:
             if not run.done():
                 connection.terminate()
-            if not run.done() or not self._stop.is_set():
                 self._claims.lose()
-            await self.hands.close()
+            await self.hands.close(lost=not self._stop.is_set())
             for task in (run, *tasks):
                 task.cancel()
             await asyncio.wait([run, *tasks])

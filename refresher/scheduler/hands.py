@@ -8,12 +8,14 @@ Rules of this module:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
 
 from refresher.core.errors import ElsewhereError
+from refresher.core.timeline import Attempt
+from refresher.core.view import FleetView
 from refresher.scheduler.claims import Claims
 from refresher.scheduler.database import FAILURES
 from refresher.scheduler.guard import Guard, key_of
@@ -21,6 +23,7 @@ from refresher.scheduler.news import Tidings
 from refresher.scheduler.queue_table import Connection, QueueTable
 from refresher.scheduler.upkeep import Notes
 
+_T = TypeVar("_T")
 WAIT_S: Final = 10.0  # for the walk of another node
 LOOK_S: Final = 0.2
 HOLDER: Final = """
@@ -44,11 +47,17 @@ class Hands:
         """Be able to take jobs in hand from now on."""
         self._present = guard, connection
 
-    async def close(self) -> None:
-        """Take no more, and give back what was taken: PostgreSQL is away, or we are about to leave."""
+    async def close(self, *, lost: bool) -> None:
+        """Take no more, and give back what was taken: at once where PostgreSQL is away, else when it is over with."""
         self._present = None
+        if lost:
+            self._claims.lose()
         if self._keepers:
             await asyncio.wait(self._keepers)
+
+    def view(self) -> FleetView:
+        """Return who is there, as of a few seconds ago."""
+        return self._tidings.view()
 
     @property
     def there(self) -> bool:
@@ -57,17 +66,26 @@ class Hands:
 
     async def know(self, name: str) -> bool:
         """Hear how the fleet has `name`, as of now; whether it could be asked."""
-        return await self._asked(lambda connection: self._tidings.learn(connection, name))
+        return await self._asked(lambda connection: self._tidings.learn(connection, name)) is not None
 
     async def tell(self, name: str, *, due: bool = False) -> bool:
         """Tell the others what a person has decided of `name`, and have it come due; whether they can know it now."""
 
-        async def told(connection: Connection) -> None:
+        async def told(connection: Connection) -> bool:
             await self._notes.tell(connection, (name,))
             if due:
                 await self._table.put_off(connection, name, timedelta())
+            return True
 
-        return await self._asked(told)
+        return await self._asked(told) is not None
+
+    async def tried(self, jobs: Collection[str], since: datetime) -> dict[str, list[Attempt]] | None:
+        """Return what all nodes tried of `jobs` from `since` on; None: PostgreSQL is away."""
+        return await self._asked(lambda connection: self._notes.tried(connection, jobs, since))
+
+    async def history(self, job: str, since: datetime) -> list[Any] | None:
+        """Return all attempts at `job` from `since` on, as the ledger has them; None: PostgreSQL is away."""
+        return await self._asked(lambda connection: self._notes.history(connection, job, since))
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[bool]:
@@ -90,14 +108,13 @@ class Hands:
         if keeper is not None:
             await asyncio.shield(keeper)
 
-    async def _asked(self, question: Callable[[Connection], Awaitable[None]]) -> bool:
+    async def _asked(self, question: Callable[[Connection], Awaitable[_T]]) -> _T | None:
         if self._present is None:
-            return False
+            return None
         try:
-            await question(self._present[1])
+            return await question(self._present[1])
         except FAILURES:
-            return False
-        return True
+            return None
 
     async def _take(self, name: str, guard: Guard, connection: Connection) -> "asyncio.Task[None] | None":
         """Take `name` in hand, and return who gives it back; None: it is in hand already. Raises ElsewhereError."""

@@ -62,10 +62,12 @@ class Tidings:
         """Return the name of a node; what it is called by to people."""
         return names_of(self._nodes).get(holder, holder)
 
-    async def learn(self, connection: Connection, job: str) -> None:
-        """Hear how the fleet has `job`, as of now."""
-        for one in await self._told.news_of(connection, job):
+    async def learn(self, connection: Connection, job: str) -> bool:
+        """Hear how the fleet has `job`, as of now; whether anybody has told of it."""
+        found = await self._told.news_of(connection, job)
+        for one in found:
             self._hear(one, self.node(one.holder))
+        return bool(found)
 
     async def rounds(self, connection: Connection) -> None:
         """For ever, hear what there is to hear."""

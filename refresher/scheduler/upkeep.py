@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import refresher
+from refresher.core import timeline
 from refresher.ports import Clock
 from refresher.scheduler.claims import Claims
 from refresher.scheduler.database import Database, FleetError, close
@@ -28,6 +30,14 @@ class Notes(Protocol):
 
     async def prune(self, connection: Connection) -> None:
         """Forget what is old."""
+
+    async def tried(
+        self, connection: Connection, jobs: Collection[str], since: datetime
+    ) -> dict[str, list[timeline.Attempt]]:
+        """Return what all nodes tried of `jobs` from `since` on, and the last token before, by job, oldest first."""
+
+    async def history(self, connection: Connection, job: str, since: datetime) -> list[Any]:
+        """Return all attempts at `job` from `since` on, oldest first."""
 
 
 class Upkeep:

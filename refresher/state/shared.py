@@ -7,20 +7,21 @@ Rules of this module:
 - What a person has decided of a job stands in a column of its own: no walk that was under way writes it over.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
-from refresher.core import remembered
+from refresher.core import remembered, timeline
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import News, Remembered
-from refresher.state.ledger import QUIET, attempt_of
+from refresher.state.ledger import QUIET, attempt_of, by_job
 from refresher.state.tables import MOST, RETENTION, Attempt
 
 BACKLOG: Final = 10_000  # jobs that wait for PostgreSQL
 EACH: Final = 50  # attempts of one job that do
 PAGE: Final = 500  # jobs of which is heard in one go
+TRIED: Final = ("job", "at", "outcome", "duration_ms", "expires_at")
 Cursor: TypeAlias = tuple[datetime, str]
 
 
@@ -63,7 +64,7 @@ class SharedLedger:
     def __init__(self, local: Local, schema: str, holder: str) -> None:
         self._local = local
         self._jobs, self._attempts = f"{schema}.refresher_jobs", f"{schema}.refresher_attempts"
-        self._holder = holder
+        self._schema, self._holder = schema, holder
         self._known: dict[str, Remembered | None] = {}
         self._waiting: dict[str, _Waiting] = {}
 
@@ -172,6 +173,24 @@ class SharedLedger:
                 waiting.attempts.pop(0)
             if self._waiting.get(job) is waiting:
                 del self._waiting[job]
+
+    async def tried(
+        self, connection: Connection, jobs: Collection[str], since: datetime
+    ) -> dict[str, list[timeline.Attempt]]:
+        """Return what all nodes tried of `jobs` from `since` on, and the last token before, by job, oldest first."""
+        what = f"SELECT id, job, at, outcome, duration_ms, expires_at FROM {self._attempts} WHERE job = name"  # noqa: S608  # names of our own
+        rows = await connection.fetch(
+            f"SELECT found.* FROM unnest($1::text[]) AS wanted(name), LATERAL ("  # noqa: S608  # as above
+            f" ({what} AND outcome = 'rotated' AND at < $2 ORDER BY at DESC, id DESC LIMIT 1)"
+            f" UNION ALL ({what} AND at >= $2)) AS found ORDER BY at, id",
+            list(jobs),
+            since.timestamp(),
+        )
+        return by_job(tuple(row[name] for name in TRIED) for row in rows)
+
+    async def history(self, connection: Connection, job: str, since: datetime) -> list[Attempt]:
+        """Return all attempts at `job` from `since` on, oldest first."""
+        return await history(connection, self._schema, job, since)
 
     async def prune(self, connection: Connection) -> None:
         """Forget attempts that are older than the retention, or more than there is room for."""

@@ -1,6 +1,6 @@
 """How the page is put together, and kept up: only this module is imported where there is none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
@@ -10,7 +10,6 @@ from refresher.charge import Identity
 from refresher.core.events import Event
 from refresher.core.perishable import Perishable
 from refresher.core.settings import Settings
-from refresher.core.view import FleetView
 from refresher.heartbeat import Heartbeat
 from refresher.host import paths
 from refresher.ports import Clock, Sink
@@ -24,6 +23,7 @@ from refresher.web.address import bound
 
 if TYPE_CHECKING:
     from refresher.web.front import Front
+    from refresher.web.sources import Fleet
 
 AGAIN: Final = timedelta(seconds=30)  # between two tries at an address that is taken
 
@@ -71,23 +71,25 @@ def meters(settings: Settings) -> tuple[Sink, ...]:
     return (Metrics(),)
 
 
-def rounds(
+def rounds(  # noqa: PLR0913  # what there is to look at
     house: House,
     roster: Roster,
     watch: Watch,
     heart: Heartbeat,
     logins: Mapping[str, Perishable],
-    fleet: Callable[[], FleetView | None] = lambda: None,
+    *,
+    fleet: "Fleet | None" = None,
 ) -> tuple[Round, ...]:
     """Return the round that serves the page; none where there is none. `logins`: what we log in to Vault with.
 
-    `fleet`: the nodes, where there are several.
+    `fleet`: what all nodes did, where there are several.
     """
     if not house.settings.web_listen:
         return ()
     from refresher.sinks.metrics import Metrics  # noqa: PLC0415  # only where it is wanted
-    from refresher.web.front import Front, Sources  # noqa: PLC0415  # as above
+    from refresher.web.front import Front  # noqa: PLC0415  # as above
     from refresher.web.overview import Overview  # noqa: PLC0415  # as above
+    from refresher.web.sources import Sources  # noqa: PLC0415  # as above
 
     timer = house.timing.timer
     metrics = timer if isinstance(timer, Metrics) else Metrics()

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from refresher.core import perishable
 from refresher.core.facts import TroubleKind
 from refresher.core.model import Rejected
-from refresher.core.perishable import is_soon
+from refresher.core.perishable import Perishable, is_soon
 from refresher.core.shadow import Theirs
 from refresher.core.spans import span
 from refresher.core.view import JobView
@@ -89,6 +90,12 @@ def why(view: JobView, said: str) -> str:
     if view.kind == "internal":
         return "internal: a defect of refresher"
     return explain(view.provider, Rejected(kind="transient", error=view.error, status=view.status))
+
+
+def login(cluster: str, one: Perishable) -> str:
+    """Return what is the matter with what refresher logs in to a cluster with."""
+    ends = "" if one.ends_at is None else f" (it ends {one.ends_at:%Y-%m-%d %H:%M} UTC)"
+    return f"Vault ({cluster}): {perishable.why(one)}{ends}"
 
 
 def ending(view: JobView, now: datetime) -> str:

@@ -1,6 +1,7 @@
 """What a person has the daemon do goes the way of every rotation, is held to a cooldown, and is told of."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ import pytest
 from refresher.control.desk import MOST_FAILED, Desk
 from refresher.core.model import Rejected, Token
 from refresher.core.orders import COOLDOWN
+from refresher.core.perishable import Perishable
 from refresher.core.secret import Secret
 from refresher.handback import Handback
 from refresher.host.sockets import Caller
@@ -21,9 +23,9 @@ from tests.rotation.stage import IDENTITY
 ME = Caller(pid=7, uid=1000)
 
 
-def desk_of(house: House) -> Desk:
-    handback = Handback(stores=house.stores, clock=house.clock, identity=IDENTITY)
-    return Desk(house.roster, handback=handback, clock=house.clock, sink=house.sink, holder=IDENTITY.holder)
+def desk_of(house: House, logins: Mapping[str, Perishable] | None = None) -> Desk:
+    handback, holder = Handback(stores=house.stores, clock=house.clock, identity=IDENTITY), IDENTITY.holder
+    return Desk(house.roster, handback=handback, clock=house.clock, sink=house.sink, holder=holder, logins=logins)
 
 
 class Office:

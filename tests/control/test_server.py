@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from refresher.control import client
 from refresher.control.names import MODES, socket_of
 from refresher.control.server import Server
 from refresher.control.wiring import _serve
+from refresher.core.perishable import Perishable
 from refresher.core.published import stamp
 from refresher.core.settings import Auth, Cluster, Settings
 from refresher.host import paths, sockets
@@ -28,9 +30,9 @@ def settings(folder: Path, house: House, instance: str = "default") -> Settings:
 
 
 @asynccontextmanager
-async def open_to_callers(house: House, kept: Settings):
+async def open_to_callers(house: House, kept: Settings, logins: Mapping[str, Perishable] | None = None):
     """Serve the two sockets of a daemon that keeps `kept`."""
-    server = Server(desk_of(house), house.roster, config=kept.file, clock=house.clock, sink=house.sink)
+    server = Server(desk_of(house, logins), house.roster, config=kept.file, clock=house.clock, sink=house.sink)
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(
@@ -77,6 +79,32 @@ async def test_the_two_sockets_answer_what_they_are_asked(tmp_path):
             assert [(one["outcome"], one["error"]) for one in ended] == [("halted", "access_token")]
             assert [event.fields["uid"] for event in house.sink.named("asked")] == [os.getuid()] * 3
             assert {event.fields["pid"] for event in house.sink.named("asked")} == {os.getpid()}
+
+
+async def test_a_login_that_somebody_has_to_see_to_is_told_by_the_view_socket(tmp_path):
+    house = House(*many(1))
+    async with house.serving():
+        await house.advance(MINUTE)
+        kept, ends = settings(tmp_path, house), house.clock.now() + 2 * HOUR
+        logins = {
+            "": Perishable(what="secret_id", ends_at=ends),
+            "eu": Perishable(what="token", ends_at=ends + 1000 * 24 * HOUR),
+            "us": Perishable(what="secret_id", uses_left=1),
+        }
+        async with open_to_callers(house, kept, logins):
+            first, second = await said(lambda: client.logins(kept))
+        assert (first["cluster"], first["secret"], first["expires_at"]) == ("default", "secret_id", stamp(ends))
+        assert (second["cluster"], second["uses_left"], second["expires_at"]) == ("us", 1, None)
+        assert "each start needs one" in second["why"]
+
+
+async def test_an_older_daemon_that_knows_of_no_logins_has_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(Server, "_logins", Server._do)
+    house = House(*many(1))
+    async with house.serving():
+        kept = settings(tmp_path, house)
+        async with open_to_callers(house, kept):
+            assert await said(lambda: client.logins(kept)) == []
 
 
 async def test_two_instances_have_sockets_of_their_own_in_one_place(tmp_path):

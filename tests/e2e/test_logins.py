@@ -40,7 +40,14 @@ def test_a_secret_id_of_few_uses_is_warned_of(one):
         line = daemon.wait_for("secret_expiring", secret="secret_id", cluster="default", level="warning")
         assert line["expires_at"].endswith("Z")
         daemon.wait_for("rotated")
+        for seen in (one.run("status"), one.run("status", "--json")):
+            assert seen.returncode == 0, seen.stderr
+            assert "from the running daemon" in seen.stdout + seen.stderr
+            assert "Vault (default): the secret_id is good for" in seen.stdout + seen.stderr
         assert daemon.stop() == 0
+    alone = one.run("status")
+    assert "no daemon was asked" in alone.stdout
+    assert "Vault (default): the secret_id is good for" in alone.stdout
     one.check_outputs()
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+from refresher.core.perishable import Perishable
 from refresher.core.settings import Auth, Cluster, Settings
 from refresher.heartbeat import Heartbeat
 from refresher.host.notify import Manager
@@ -50,6 +51,7 @@ class Stage:
         self.metrics = Metrics()
         self.told = self.house.sink
         self.sink = Fanout(self.told, self.metrics)
+        self.logins: dict[str, Perishable] = {}
         self.house.store.life_left = timedelta(hours=1)
 
     @asynccontextmanager
@@ -79,7 +81,7 @@ class Stage:
                 timing=Timing((self.metrics,), house.clock),
                 calls=SimpleNamespace(dropped={}),
             )
-            (serve,) = wiring.rounds(parts, house.roster, house.watch, heart, {})
+            (serve,) = wiring.rounds(parts, house.roster, house.watch, heart, self.logins)
             page = asyncio.get_running_loop().create_task(serve())
             try:
                 await self.listening()

@@ -104,6 +104,25 @@ async def test_what_comes_to_an_end_behind_a_job_is_shown(stage, get):
     assert "<dt>client secret</dt><dd>ends" in (await get(stage.url + "/jobs/crm"))[1]
 
 
+async def test_a_login_to_vault_that_comes_to_an_end_is_told_above_the_jobs(stage, get):
+    now = stage.house.clock.now()
+    stage.logins["eu"] = Perishable(what="token", ends_at=now + timedelta(days=300))
+    assert "Vault (" not in (await get(stage.url + "/"))[1]
+    ends = now + timedelta(days=5)
+    stage.logins[""] = Perishable(what="secret_id", ends_at=ends)
+    _, text, _ = await get(stage.url + "/")
+    said = "Vault (default): the secret_id that refresher logs in with runs out: put a new one in its place"
+    assert f"{said} (it ends {ends:%Y-%m-%d %H:%M} UTC)" in text
+    assert "Vault (eu)" not in text
+    url = f"{stage.url}/events?since={revision_in(text)}"
+    async with aiohttp.ClientSession(trust_env=False) as session, session.get(url) as stream:
+        charge = stage.house.roster.charges["crm"]
+        stage.house.provider.refuse = lambda asked: answer(503, {}) if asked.client == "crm" else None
+        await stage.house.advance(charge.last.renew_at - now + MINUTE)
+        _, news = await row_of(stream.content, "retrying")
+        assert said in news["headline"]
+
+
 @pytest.mark.leak("L30")
 async def test_what_it_is_asked_for_is_escaped(stage, get):
     _, text, _ = await get(f"{stage.url}/?q={EVIL}%22onfocus=alert(1)")
