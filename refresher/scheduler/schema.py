@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS {schema}.refresher_nodes (
     seen timestamptz NOT NULL DEFAULT now(), jobs integer NOT NULL, digest text NOT NULL, in_hand integer NOT NULL
 );
 CREATE TABLE IF NOT EXISTS {schema}.refresher_schema (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only), version integer NOT NULL, oldest integer NOT NULL,
+    single boolean PRIMARY KEY DEFAULT true CHECK (single), version integer NOT NULL, oldest integer NOT NULL,
     release text NOT NULL
 );
 ALTER TABLE {schema}.refresher_jobs ADD COLUMN IF NOT EXISTS orders text;
@@ -100,7 +100,7 @@ async def _installed(connection: asyncpg.Connection, schema: str, role: str) -> 
             steps.append(f"index {index}: made")
     await connection.execute(
         f"INSERT INTO {schema}.refresher_schema (version, oldest, release) VALUES ($1, $2, $3)"  # noqa: S608  # a name of our own
-        " ON CONFLICT (only) DO UPDATE SET version = $1, oldest = $2, release = $3",
+        " ON CONFLICT (single) DO UPDATE SET version = $1, oldest = $2, release = $3",
         VERSION,
         OLDEST,
         refresher.__version__,

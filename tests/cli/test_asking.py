@@ -213,7 +213,7 @@ def test_status_is_drawn_again_until_somebody_leaves(daemon, capsys, monkeypatch
 
     monkeypatch.setattr(SystemClock, "sleep", sleep)
     assert main(["status", "--watch"]) == 130
-    assert drawn == [status.EVERY[status.DAEMON]] * 3
+    assert drawn == [status.OFTEN] * 3
     assert "1 jobs, all fresh (from the running daemon)" in capsys.readouterr().out
 
 

@@ -116,7 +116,7 @@ async def test_once_says_how_each_stands_and_asks_nobody_without_need():
 async def test_a_paused_job_waits_and_goes_on_by_itself():
     async with office(job("crm"), lifetime=600) as one:
         until = one.house.clock.now() + HOUR
-        one.desk.pause("crm", until, ME)
+        await one.desk.pause("crm", until, ME)
         assert one.house.state("crm") == "paused"
         assert await one.rotate("crm") == [("crm", "paused")]
         await one.house.advance(HOUR - MINUTE)
@@ -128,12 +128,12 @@ async def test_a_paused_job_waits_and_goes_on_by_itself():
 
 async def test_a_pause_counts_after_a_restart_and_a_person_may_end_it():
     async with office(job("crm")) as one:
-        one.desk.pause("crm", one.house.clock.now() + 10 * HOUR, ME)
+        await one.desk.pause("crm", one.house.clock.now() + 10 * HOUR, ME)
         heir = one.house.heir()
     async with heir.serving():
         await heir.advance(3 * HOUR)
         assert (heir.asked("crm"), heir.state("crm")) == (1, "paused")
-        assert Office(heir).desk.resume("crm", ME)["status"]["state"] == "due"
+        assert (await Office(heir).desk.resume("crm", ME))["status"]["state"] == "due"
         await settle()
         assert (heir.asked("crm"), heir.state("crm")) == (2, "fresh")
 
@@ -144,7 +144,7 @@ async def test_a_pause_that_comes_during_a_reload_and_a_walk_stands():
         walking = asyncio.ensure_future(one.desk.rotate(["crm"], ME, one.said.append))
         await settle()
         one.house.update(job("crm", scope=("more",)))
-        one.desk.pause("crm", one.house.clock.now() + HOUR, ME)
+        await one.desk.pause("crm", one.house.clock.now() + HOUR, ME)
         await one.house.advance(2 * MINUTE)
         assert walking.done()
         assert one.house.roster.charges["crm"].orders.paused_until is not None
@@ -166,7 +166,7 @@ async def test_a_path_is_handed_back_with_what_readers_find():
     async with heir.serving():
         await heir.advance(HOUR)
         assert (heir.asked("crm"), heir.state("crm")) == (1, "unmanaged")
-        Office(heir).desk.resume("crm", ME)
+        await Office(heir).desk.resume("crm", ME)
         await settle()
         assert heir.state("crm") == "fresh", "adopted again"
 
