@@ -24,7 +24,7 @@ from refresher.scheduler.queue_table import Connection, QueueTable
 from refresher.scheduler.upkeep import Notes
 
 _T = TypeVar("_T")
-WAIT_S: Final = 10.0  # for the walk of another node
+WAIT_S: Final = 5.0  # for the walk of another node
 LOOK_S: Final = 0.2
 HOLDER: Final = """
 SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)

@@ -117,7 +117,8 @@ def test_the_nodes_are_a_table_of_a_hundred_columns(cli, jobs, base: Base):
     cluster(cli, jobs, "install", "--dsn", base.owner)
     base.sql(
         "INSERT INTO refresher.refresher_nodes (holder, host, version, jobs, digest, in_hand, started, seen) VALUES"
-        " ('0123456789abcdef', 'refresher-0', '0.1.0', 1000000, 'aaaaaaaaaaaaaaaa', 120, now() - interval '3 d', now()),"
+        " ('0123456789abcdef', 'refresher-0', '0.1.0', 1000000, 'aaaaaaaaaaaaaaaa', 120, now() - interval '3 d', now())"
+        ","
         " ('fedcba9876543210', repeat('long', 20), '0.1.10', 999999, 'bbbbbbbbbbbbbbbb', 0, now(), now()),"
         " ('00000000000000aa', 'refresher-2', '0.1.0', 9, 'bbbbbbbbbbbbbbbb', 0, now(), now() - interval '1 h')"
     )

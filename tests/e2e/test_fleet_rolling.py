@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.e2e.crowd import Crowd, enrol
+from tests.e2e.crowd import enrol
 from tests.e2e.fleet import Strict, fleet_of
 from tests.e2e.site import Daemon, Site
 from tests.servers.postgres import Base
@@ -100,7 +100,7 @@ def test_a_drained_node_finishes_what_it_asks_and_another_has_the_rest_at_once(s
 def test_a_provider_is_asked_by_so_many_at_once_in_the_whole_fleet(site: Site, base: Base, limit: int):
     """Without the limit, which is the ablation, each node asks by as many as it may itself."""
     names = [f"job-{number}" for number in range(24)]
-    provider = Crowd(lambda _: HOUR, latency=0.5)
+    provider = Strict(lambda _: HOUR, latency=0.5)
     with provider.serving(), fleet_of(site, base) as fleet:
         enrol(site, provider, names)
         fleet.open_to_all()

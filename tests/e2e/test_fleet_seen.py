@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -112,7 +113,6 @@ def test_whichever_node_is_asked_it_shows_what_all_of_them_did(nodes: Nodes):
     nodes.lives[2].kill()
     until(lambda: series(first, "refresher_nodes").get('state="gone"') == 1, "the others see that it is gone")
     assert "A node is gone" in page(first, "/")
-    assert f"2 of 3 nodes: {nodes.hosts[2].name}" if hasattr(nodes.hosts[2], "name") else True
     done = first.run("status")
     assert done.returncode == 0, "by its jobs alone"
     assert re.search(rf"2 of 3 nodes: \S+/{nodes.name(2)} is gone", done.stdout)
@@ -161,11 +161,8 @@ def test_a_job_that_another_node_has_in_hand_is_left_to_it(nodes: Nodes):
     nodes.start(0, 1)
     nodes.provider.wait(lambda: len(nodes.provider.current) == len(JOBS), "both have a token")
     until(lambda: nodes.fleet.rows("queued") == sorted(JOBS), "nobody has them in hand")
-    nodes.slowly(18)
+    nodes.slowly(9)
     began, since = time.monotonic(), len(nodes.provider.asked)
-    nodes.fleet.site.config  # noqa: B018  # the first host's
-    import threading  # noqa: PLC0415
-
     answers: list[tuple[int, list[dict], str]] = []
     walking = threading.Thread(target=lambda: answers.append(asked(nodes.hosts[0], "rotate", "api")))
     walking.start()
@@ -177,7 +174,7 @@ def test_a_job_that_another_node_has_in_hand_is_left_to_it(nodes: Nodes):
         r" or ask there: refresher rotate api\n$",
         done.stdout,
     ), done.stdout
-    assert time.monotonic() - began < 18 + SOON
+    assert time.monotonic() - began < 9 + SOON
     walking.join()
     assert answers[0][1][0]["outcome"] == "rotated"
     assert len(nodes.provider.asked) == since + 1

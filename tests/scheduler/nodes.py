@@ -36,7 +36,7 @@ class NoNotes:
     async def prune(self, connection):
         pass
 
-    async def news(self, connection, after):
+    async def news(self, _connection, _after):
         return [], None
 
 
