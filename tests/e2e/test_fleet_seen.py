@@ -72,6 +72,7 @@ def nodes(site: Site, base: Base) -> Iterator[Nodes]:
     with provider.serving(), fleet_of(site, base) as fleet:
         for host in fleet.hosts:
             host.tables["web"] = {"listen": f"127.0.0.1:{free_port()}"}
+            host.top["drift_check"] = "10s"
         for name in JOBS:
             site.jobs[name] = {
                 "provider": "semansys", "token_url": provider.urls[0], "client_id": name, "username": "canary-user",
@@ -109,6 +110,10 @@ def test_whichever_node_is_asked_it_shows_what_all_of_them_did(nodes: Nodes):
         assert "Nothing alive from" not in page(host, "/jobs/api")
         until(lambda host=host: page(host, "/jobs/api").count(">rotated<") == 2, "the history is of all nodes")
     assert "; 3 nodes)" in others[0].run("status").stdout
+
+    stood = first.versions("api")
+    first.bao.api("DELETE", f"{first.mount}/data/tokens/api")
+    until(lambda: first.versions("api") > stood, "what somebody deleted is there again, long before it is due")
 
     nodes.lives[2].kill()
     until(lambda: series(first, "refresher_nodes").get('state="gone"') == 1, "the others see that it is gone")
