@@ -7,6 +7,7 @@ Rules of this module:
 - What a person has decided of a job stands in a column of its own: no walk that was under way writes it over.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
@@ -67,6 +68,7 @@ class SharedLedger:
         self._schema, self._holder = schema, holder
         self._known: dict[str, Remembered | None] = {}
         self._waiting: dict[str, _Waiting] = {}
+        self._telling = asyncio.Lock()
 
     @property
     def warning(self) -> str:
@@ -147,7 +149,11 @@ class SharedLedger:
         ]
 
     async def tell(self, connection: Connection, jobs: Iterable[str] | None = None) -> None:
-        """Tell the fleet what was noted of `jobs`, or of all."""
+        """Tell the fleet what was noted of `jobs`, or of all; one after the other, so that nothing is told twice."""
+        async with self._telling:
+            await self._tell(connection, jobs)
+
+    async def _tell(self, connection: Connection, jobs: Iterable[str] | None) -> None:
         for job in tuple(self._waiting) if jobs is None else jobs:
             waiting = self._waiting.get(job)
             if waiting is None:

@@ -77,9 +77,9 @@ def test_a_drained_node_finishes_what_it_asks_and_another_has_the_rest_at_once(s
         fleet.install()
         first = fleet.start(0)
         slow.wait(lambda: len(slow.asked) == at_once, "as many are asked for as may be at once")
+        slow.wait(lambda: fleet.rows("picked") == sorted(names), "the first has all in hand")
         second = fleet.start(1)
         second.wait_for("started", level="info", within=60)
-        slow.wait(lambda: fleet.rows("picked") == sorted(names), "the first has all in hand")
         mine = {one.client for one in slow.asked}
         slow.latency = 0.05
         ended = time.monotonic()

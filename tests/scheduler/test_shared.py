@@ -1,5 +1,6 @@
 """What a fleet remembers together: one node's refusal is another's, and the history is everybody's."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -113,3 +114,15 @@ async def test_the_page_s_timelines_are_of_all_nodes(connection):
     assert [attempt.at for attempt in found["crm"]] == [NOW + timedelta(hours=number) for number in (1, 2)]
     assert found.keys() == {"crm"}
     assert len(await book.history(connection, "crm", NOW)) == 3
+
+
+async def test_two_who_tell_at_once_tell_each_attempt_once(base: Base):
+    await install(base)
+    connections = [await database_of(base, password=object()).connect("test") for _ in range(2)]
+    book = SharedLedger(Local(), "refresher", "one")
+    for number in range(20):
+        book.note(ENDED, NOW + timedelta(minutes=number), KEPT)
+    await asyncio.gather(*(book.tell(one, ("crm",)) for one in connections))
+    assert len(await history(connections[0], "refresher", None, None)) == 20
+    for one in connections:
+        await close(one)
