@@ -26,13 +26,13 @@ class Headline:
 
 def headline(views: list[JobView], now: datetime, logins: Logins, fleet: FleetView | None = None) -> Headline:
     """Return the answer to "is everything fine?", and which logins to Vault somebody has to see to."""
-    said, ends = _headline(views, now), tuple(words.login(name, one) for name, one in limited(logins, now))
+    told, said = tuple(words.login(name, one) for name, one in limited(logins, now)), _headline(views, now)
     if fleet is not None:
         said = replace(said, details=f"{said.details}, {fleet.words}")
         if said.tone != "bad" and (fleet.gone or fleet.away):
-            answer = "PostgreSQL is away" if fleet.away else "A node is gone"
-            said = replace(said, tone="busy", glyph=GLYPHS["busy"], answer=answer)
-    return replace(said, logins=ends)
+            said = replace(said, tone="busy", answer="PostgreSQL is away" if fleet.away else "A node is gone")
+    tone = "busy" if told and said.tone == "good" else said.tone
+    return replace(said, logins=told, tone=tone, glyph=GLYPHS[tone])
 
 
 def _headline(views: list[JobView], now: datetime) -> Headline:

@@ -7,11 +7,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 
 from tests.failpoints.deeds import find
-from tests.failpoints.lives import Yard, side_by_side, yard
+from tests.failpoints.lives import Life, Yard, side_by_side, yard
 from tests.failpoints.points import POINTS
 
 HEALED_S = 10
@@ -19,6 +20,8 @@ LOADED_S = 45  # the same among other tests, which may have all of the machine
 TTL_S = 6  # of a token: due again after some three and a half
 REACHED_S = 60
 AT_ONCE = 40
+FEWER_AT_ONCE = 16  # so that none of them waits for the others to have the processors
+ANSWERED = ("request.sent", "headers.after", "body.after")  # the token endpoint may have answered, nobody has read it
 BUGS = ("bug", "memory", "recursion", "exit")
 
 
@@ -74,7 +77,7 @@ async def survives(place: Yard, name: str, deed: str, nth: int, rest: float, wit
     began = time.monotonic()
     if deed == "kill" or point.part == "end":
         await asyncio.wait_for(life.ended, REACHED_S)
-    healed = await life.event("rotated", within=within, after=began)
+    healed = await recovery(life, began, within)
     if healed is None and life.ended.done():
         if deed != "kill" and point.part not in ("start", "end"):
             told.wrongs.append(f"the daemon ended with {life.ended.result()}")
@@ -93,20 +96,30 @@ async def survives(place: Yard, name: str, deed: str, nth: int, rest: float, wit
         told.wrongs.append(f"exit code {code}")
     if deed == "kill" and point.unknown is not None and bool(unknown) != point.unknown:
         told.wrongs.append("grant_unknown was not told" if point.unknown else "grant_unknown was told")
-    told.wrongs += await daemon.wrongs()
+    told.wrongs += await daemon.wrongs(lost=lost_full_grants(name, deed, nth))
     return told
+
+
+async def recovery(life: Life, began: float, within: float) -> dict[str, Any] | None:
+    """Return the first rotation after `began`; what a daemon that has ended did to its last is none."""
+    return None if life.ended.done() else await life.event("rotated", within=within, after=began)
+
+
+def lost_full_grants(name: str, deed: str, nth: int) -> int:
+    """Return how many answers to the first grant, a password's, nobody reads: after a kill, that is told as unknown."""
+    return int(nth == 1 and deed not in ("kill", "stall") and name in ANSWERED)
 
 
 @pytest.mark.e2e
 @pytest.mark.fault("F1", "F2", "F3", "F4", "F61")
 @pytest.mark.parametrize(
-    ("times", "within"),
+    ("times", "within", "at_once"),
     [
-        pytest.param(1, LOADED_S, marks=pytest.mark.timeout(600)),
-        pytest.param(20, HEALED_S, marks=[pytest.mark.nightly, pytest.mark.timeout(7200)]),
+        pytest.param(1, LOADED_S, AT_ONCE, marks=pytest.mark.timeout(600)),
+        pytest.param(20, HEALED_S, FEWER_AT_ONCE, marks=[pytest.mark.nightly, pytest.mark.timeout(7200)]),
     ],
 )
-async def test_each_point_survives_each_deed(openbao, tmp_path, measured, times, within):
+async def test_each_point_survives_each_deed(openbao, tmp_path, measured, times, within, at_once):
     chance = random.Random(4)  # noqa: S311  # the same story each time
     began = time.monotonic()
     async with yard(tmp_path, openbao, ttl=TTL_S) as place:
@@ -117,7 +130,7 @@ async def test_each_point_survives_each_deed(openbao, tmp_path, measured, times,
                     nth = point.nth if turn == 0 or point.part != "walk" or point.nth == 1 else chance.randint(1, 3)
                     rest = chance.uniform(0, 3) if turn else 0
                     deeds.append(partial(survives, place, name, deed, nth, rest, within))
-        told = await side_by_side(deeds, at_once=AT_ONCE)
+        told = await side_by_side(deeds, at_once=at_once)
     counts = Counter(one.what.split()[1] for one in told)
     wrong = [one for one in told if one.wrongs]
     slowest = max(told, key=lambda one: one.healed_s)

@@ -107,13 +107,16 @@ async def test_what_comes_to_an_end_behind_a_job_is_shown(stage, get):
 async def test_a_login_to_vault_that_comes_to_an_end_is_told_above_the_jobs(stage, get):
     now = stage.house.clock.now()
     stage.logins["eu"] = Perishable(what="token", ends_at=now + timedelta(days=300))
-    assert "Vault (" not in (await get(stage.url + "/"))[1]
+    _, text, _ = await get(stage.url + "/")
+    assert "Vault (" not in text
+    assert '<div class="answer good"' in text
     ends = now + timedelta(days=5)
     stage.logins[""] = Perishable(what="secret_id", ends_at=ends)
     _, text, _ = await get(stage.url + "/")
     said = "Vault (default): the secret_id that refresher logs in with runs out: put a new one in its place"
     assert f"{said} (it ends {ends:%Y-%m-%d %H:%M} UTC)" in text
     assert "Vault (eu)" not in text
+    assert '<div class="answer busy"' in text
     url = f"{stage.url}/events?since={revision_in(text)}"
     async with aiohttp.ClientSession(trust_env=False) as session, session.get(url) as stream:
         charge = stage.house.roster.charges["crm"]
