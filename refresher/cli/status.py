@@ -31,7 +31,7 @@ COLOURS: Final = {
     "paused": _tables.CYAN,
 }
 HEADINGS: Final = ("job", "provider", "state", "life left", "", "next", "last", "node", "path", "v")
-NODE: Final = HEADINGS.index("node")
+BAR_AT, NODE_AT = HEADINGS.index(""), HEADINGS.index("node")
 CLEAR: Final = "\x1b[H\x1b[2J"
 DAEMON, VAULT = "from the running daemon", "from Vault and the ledger: no daemon was asked"
 OFTEN, SELDOM = timedelta(seconds=2), timedelta(seconds=15)  # Vault is not ours alone
@@ -148,8 +148,9 @@ def _bar(row: dict[str, Any]) -> str:
 def _table(rows: list[dict[str, Any]]) -> list[str]:
     now = SystemClock().now()
     cells = [HEADINGS, *(line for row in rows for line in _cells(row, now))]
-    if all(not row["status"].get("node") for row in rows):  # one machine
-        cells = [(*line[:NODE], *line[NODE + 1 :]) for line in cells]
+    fleet = any(row["status"].get("node") for row in rows)
+    less = BAR_AT if fleet else NODE_AT  # a hundred columns have no room for both
+    cells = [(*line[:less], *line[less + 1 :]) for line in cells]
     return _tables.lines(cells[0], cells[1:], gives="path", coloured="state", colour=_colour)
 
 
@@ -169,7 +170,7 @@ def _cells(row: dict[str, Any], now: datetime) -> Iterator[tuple[str, ...]]:
         "-" if left is None else _words.span(timedelta(seconds=left)),
         "-" if one["renew_at"] is None else f"in {_words.span(max(_since(one['renew_at'], now), timedelta()))}",
         _last(one["last"], now),
-        _tables.cut(one.get("node") or "", 20),
+        _tables.cut(one.get("node") or "", 12),
         place["path"],
         _at(place),
     )
