@@ -95,7 +95,7 @@ def test_jobs_come_go_and_are_renamed_while_they_rotate(site, measured, jobs, re
 
 @pytest.mark.timeout(600)
 @pytest.mark.fault("F54")
-@pytest.mark.parametrize("reloads", [40, pytest.param(1000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("reloads", [40, pytest.param(200, marks=pytest.mark.nightly)])
 def test_a_file_that_is_replaced_all_the_time_is_one_or_the_other(site, measured, reloads):
     """Two files of 60 jobs, each of which is another client in the other one, take each other's place by rename."""
     crowd = Crowd(lambda _client: 3600, hosts=4, latency=0)

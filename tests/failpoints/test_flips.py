@@ -34,7 +34,7 @@ class Told:
 
 
 def flip(daemon: Daemon, chance: random.Random, files: tuple[str, ...]) -> Counter[str]:
-    """Flip a few bits of these files, or cut one short now and then; return how many by kind."""
+    """Flip a few bits of these files, or cut one short now and then, which counts as one; return how many by kind."""
     flips: Counter[str] = Counter()
     state = daemon.folder / "state"
     kinds = {"ledger": state.glob("ledger-*.sqlite3"), "journal": state.glob("journal-*/*.next")}
@@ -45,7 +45,9 @@ def flip(daemon: Daemon, chance: random.Random, files: tuple[str, ...]) -> Count
             for _ in range(chance.choice((0, 1, 8, 64))):
                 content[chance.randrange(used)] ^= 1 << chance.randrange(8)
                 flips[kind] += 1
-            path.write_bytes(content[: chance.randrange(used)] if chance.random() < 0.1 else content)
+            cut = chance.random() < 0.1
+            flips[kind] += cut
+            path.write_bytes(content[: chance.randrange(used)] if cut else content)
     return flips
 
 
