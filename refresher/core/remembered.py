@@ -99,12 +99,13 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What a fleet keeps of a job, since `at` by PostgreSQL's clock, by the node `holder`."""
+    """What a fleet keeps of a job, since `at` by PostgreSQL's clock, by the node `holder` on `host`."""
 
     job: str
     kept: Remembered
     holder: str
     at: datetime
+    host: str = ""
 
 
 def _earlier(trouble: Trouble | None, by: timedelta) -> Trouble | None:

@@ -66,7 +66,7 @@ class Tidings:
         """Hear how the fleet has `job`, as of now; whether anybody has told of it."""
         found = await self._told.news_of(connection, job)
         for one in found:
-            self._hear(one, self.node(one.holder))
+            self._hear(one, names_of(self._nodes).get(one.holder, one.host or one.holder))
         return bool(found)
 
     async def rounds(self, connection: Connection) -> None:
@@ -85,7 +85,7 @@ class Tidings:
             found, page = await self._told.news(connection, page)
             for one in found:
                 new = self._heard.get(one.job) != one.at
-                if new and self._hear(one, names.get(one.holder, one.holder)):
+                if new and self._hear(one, names.get(one.holder, one.host or one.holder)):
                     self._heard[one.job] = one.at
             if page is not None:
                 self._after = max(self._after, page[0])

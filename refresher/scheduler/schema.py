@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS {schema}.refresher_schema (
     single boolean PRIMARY KEY DEFAULT true CHECK (single), version integer NOT NULL, oldest integer NOT NULL,
     release text NOT NULL
 );
-ALTER TABLE {schema}.refresher_jobs ADD COLUMN IF NOT EXISTS orders text;
+ALTER TABLE {schema}.refresher_jobs ADD COLUMN IF NOT EXISTS orders text, ADD COLUMN IF NOT EXISTS host text;
 ALTER TABLE {schema}.refresher_nodes ADD COLUMN IF NOT EXISTS manager uuid;
 """
 # Without it, finding out when the next job is due reads the whole table: 360 to 840 ms at a million rows.

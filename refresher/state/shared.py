@@ -8,6 +8,7 @@ Rules of this module:
 """
 
 import asyncio
+import socket
 from collections.abc import Collection, Iterable
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
@@ -65,7 +66,7 @@ class SharedLedger:
     def __init__(self, local: Local, schema: str, holder: str) -> None:
         self._local = local
         self._jobs, self._attempts = f"{schema}.refresher_jobs", f"{schema}.refresher_attempts"
-        self._schema, self._holder = schema, holder
+        self._schema, self._holder, self._host = schema, holder, socket.gethostname()
         self._known: dict[str, Remembered | None] = {}
         self._waiting: dict[str, _Waiting] = {}
         self._telling = asyncio.Lock()
@@ -125,7 +126,7 @@ class SharedLedger:
     async def news(self, connection: Connection, after: Cursor) -> tuple[list[News], Cursor | None]:
         """Return a page of what the nodes have told since `after`, and where it goes on; None: that was all."""
         rows = await connection.fetch(
-            f"SELECT job, kept, orders, holder, updated FROM {self._jobs} WHERE (updated, job) > ($1, $2)"  # noqa: S608  # as above
+            f"SELECT job, kept, orders, holder, host, updated FROM {self._jobs} WHERE (updated, job) > ($1, $2)"  # noqa: S608  # as above
             f" ORDER BY updated, job LIMIT {PAGE}",
             *after,
         )
@@ -135,7 +136,7 @@ class SharedLedger:
         """Return what the fleet keeps of `job`, if anything."""
         return self._news(
             await connection.fetch(
-                f"SELECT job, kept, orders, holder, updated FROM {self._jobs} WHERE job = $1",  # noqa: S608  # as above
+                f"SELECT job, kept, orders, holder, host, updated FROM {self._jobs} WHERE job = $1",  # noqa: S608  # as above
                 job,
             )
         )
@@ -143,7 +144,7 @@ class SharedLedger:
     def _news(self, rows: Iterable[Any]) -> list[News]:
         """Return what other nodes told; what this one has yet to tell is newer."""
         return [
-            News(job=row["job"], kept=kept, holder=row["holder"], at=row["updated"])
+            News(job=row["job"], kept=kept, holder=row["holder"], at=row["updated"], host=row["host"] or "")
             for row in rows
             if row["job"] not in self._waiting and (kept := _read(row)) is not None
         ]
@@ -159,15 +160,17 @@ class SharedLedger:
             if waiting is None:
                 continue
             await connection.execute(
-                f"INSERT INTO {self._jobs} AS known (job, kept, holder, orders) VALUES ($1, $2, $3, $4)"  # noqa: S608  # names of our own
+                f"INSERT INTO {self._jobs} AS known (job, kept, holder, orders, host) VALUES ($1, $2, $3, $4, $6)"  # noqa: S608  # names of our own
                 " ON CONFLICT (job) DO UPDATE SET kept = CASE WHEN $5 THEN $2 ELSE known.kept END,"
                 " holder = CASE WHEN $5 THEN $3 ELSE known.holder END,"
+                " host = CASE WHEN $5 THEN $6 ELSE known.host END,"
                 " orders = COALESCE($4, known.orders), updated = now()",
                 job,
                 waiting.kept,
                 self._holder,
                 waiting.orders,
                 waiting.noted,
+                self._host,
             )
             while waiting.attempts:
                 await connection.execute(

@@ -36,6 +36,7 @@ def refused(host: Site, program: tuple[str, ...] = (sys.executable, "-m", "refre
         life.kill()
 
 
+@pytest.mark.nightly
 def test_nodes_of_two_releases_run_side_by_side_and_each_knows_what_it_can_not_use(site: Site, base: Base):
     provider = Strict(lambda _: HOUR, latency=0.05)
     with provider.serving(), fleet_of(site, base) as fleet:
@@ -69,7 +70,7 @@ def test_nodes_of_two_releases_run_side_by_side_and_each_knows_what_it_can_not_u
 
 def test_a_drained_node_finishes_what_it_asks_and_another_has_the_rest_at_once(site: Site, base: Base, measured):
     names, at_once = [f"job-{number}" for number in range(12)], 2
-    slow = Strict(lambda _: HOUR, latency=6)
+    slow = Strict(lambda _: HOUR, latency=4)
     with slow.serving(), fleet_of(site, base) as fleet:
         enrol(site, slow, names)
         fleet.open_to_all()
@@ -96,11 +97,11 @@ def test_a_drained_node_finishes_what_it_asks_and_another_has_the_rest_at_once(s
         assert late < 5
 
 
-@pytest.mark.parametrize("limit", [3, 0])
+@pytest.mark.parametrize("limit", [3, pytest.param(0, marks=pytest.mark.nightly)])
 def test_a_provider_is_asked_by_so_many_at_once_in_the_whole_fleet(site: Site, base: Base, limit: int):
     """Without the limit, which is the ablation, each node asks by as many as it may itself."""
     names = [f"job-{number}" for number in range(24)]
-    provider = Strict(lambda _: HOUR, latency=0.5)
+    provider = Strict(lambda _: HOUR, latency=0.3)
     with provider.serving(), fleet_of(site, base) as fleet:
         enrol(site, provider, names)
         fleet.open_to_all()
