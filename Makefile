@@ -18,7 +18,7 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11
 PYTEST_ARGS ?=
 # Debian packages that the tests marked `host` need.
-HOST_PACKAGES := binutils chromium chromium-driver fish lintian man-db prometheus rpm systemd zsh
+HOST_PACKAGES := binutils chromium chromium-driver faketime fish iproute2 lintian man-db prometheus rpm systemd zsh
 # And those that a tree of another Debian is made with.
 NIGHTLY_PACKAGES := debootstrap $(HOST_PACKAGES)
 # What is installed does not start as a service: policy-rc.d(8) says no, unless there is one that decides.

@@ -22,7 +22,10 @@ def run(*, quick: bool) -> Report:
         writes = [] if quick else _ceiling(stand, bao, times, quick=quick)
         config = stand.config(jobs, per_host=16, total=22)
         with daemon(config) as running:
+            running.wait(1)
+            began, ready = time.monotonic(), running.ready
             running.wait(jobs)
+            idle = 1 - (running.ready - ready) / (time.monotonic() - began)
             rates = _rates(running.rotated, 5)
             cpu = running.cpu / jobs * 1000
             report.add(
@@ -30,6 +33,7 @@ def run(*, quick: bool) -> Report:
             )
         writes += _ceiling(stand, bao, times, quick=quick)
         report.add("start_rate", f"{jobs:,} jobs overdue at start: rotations a second (fifths of the run)", "/s", rates)
+        report.add("start_idle", "share of that time in which the daemon's loop had nothing to do", "%", [idle * 100])
         report.add("start_cpu", "the daemon's processor time for each, with load and look", "ms", [cpu])
         pause, back = _outage(stand, bao, outage_jobs)
         what = f"{outage_jobs:,} jobs due, Vault back after an outage"

@@ -19,11 +19,12 @@ import hvac
 import requests
 from httpx_aiohttp import AiohttpTransport
 
+from refresher.channels import KEPT
 from refresher.core.model import HttpRequest
 from refresher.core.published import stamp
 from refresher.core.secret import Secret
 from refresher.http import Wire
-from refresher.parts import PROVIDER_KEEPALIVE, VAULT_DEADLINE, VAULT_KEEPALIVE
+from refresher.parts import VAULT_DEADLINE, VAULT_KEEPALIVE
 
 FORM: Final = {
     "grant_type": "client_credentials",
@@ -76,10 +77,11 @@ class Place:
 
 
 @asynccontextmanager
-async def over_aiohttp(place: Place, *, closing: bool = True) -> AsyncIterator[Pair]:
+async def over_aiohttp(place: Place, *, closing: bool = False) -> AsyncIterator[Pair]:
     """The client that refresher has: httpx over aiohttp.
 
-    `closing`: as refresher uses it, with a new connection for each token request; else every connection is kept.
+    `closing`: with a new connection for each token request, as refresher does it where a grant may be spent; else every
+    connection is kept, as for the jobs here.
     """
 
     def session(*, force_close: bool) -> Callable[[], aiohttp.ClientSession]:
@@ -99,7 +101,7 @@ async def over_aiohttp(place: Place, *, closing: bool = True) -> AsyncIterator[P
 @asynccontextmanager
 async def by_our_wire(place: Place) -> AsyncIterator[Pair]:
     """Refresher's own wire: a deadline and a size limit round httpx's transport over aiohttp."""
-    provider = Wire(deadline=timedelta(seconds=20), keepalive=PROVIDER_KEEPALIVE)
+    provider = Wire(deadline=timedelta(seconds=20), keepalive=KEPT)
     vault = Wire(deadline=VAULT_DEADLINE, keepalive=VAULT_KEEPALIVE)
     form = "&".join(f"{name}={value}" for name, value in FORM.items()).encode()
     typed = ("content-type", "application/x-www-form-urlencoded")

@@ -7,10 +7,12 @@ import asyncio
 import io
 import json
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -31,6 +33,7 @@ from refresher.web import wiring
 
 WIRE: Final = "Channels"  # what parts.py makes its wires of
 JSON: Final = (("content-type", "application/json"),)
+JOB: Final = "THE-JOB"
 
 
 class Counted:
@@ -58,8 +61,10 @@ class Counted:
 class Fleet:
     """Jobs that are served. Make it with `serving`."""
 
-    def __init__(self, parts: wired.Parts, roster: Roster, bell: AnyBell, counted: Counted) -> None:
-        self.parts, self.roster, self.bell, self.counted = parts, roster, bell, counted
+    def __init__(
+        self, parts: wired.Parts, roster: Roster, bell: AnyBell, counted: Counted, ready: asyncio.Event
+    ) -> None:
+        self.parts, self.roster, self.bell, self.counted, self.ready = parts, roster, bell, counted, ready
         self.names = tuple(roster.charges)
 
     def make_due(self, names: Collection[str]) -> None:
@@ -92,7 +97,7 @@ async def serving(settings: Settings, *, wait: bool = True) -> AsyncIterator[Fle
                     await ready.wait()
                     while any(name in roster._walks for name in roster.charges):
                         await parts.clock.sleep(timedelta(milliseconds=20))
-                yield Fleet(parts, roster, bell, counted)
+                yield Fleet(parts, roster, bell, counted, ready)
                 stop.set()
             bell.close()
         log.configure(LogSettings(), stream=io.StringIO())  # the file is gone
@@ -130,12 +135,13 @@ class Instant:
         await asyncio.sleep(0)
         kind, status, body = self._answer(request)
         type(self).asked[kind] += 1
-        return HttpResponse(status=status, headers=JSON, body=json.dumps(body).encode())
+        text = body if isinstance(body, str) else json.dumps(body)
+        return HttpResponse(status=status, headers=JSON, body=text.encode())
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    def _answer(self, request: HttpRequest) -> tuple[str, int, dict[str, Any]]:
+    def _answer(self, request: HttpRequest) -> tuple[str, int, dict[str, Any] | str]:
         _, _, path = request.url.partition("/v1/")
         if not path:
             cls = type(self)
@@ -152,17 +158,25 @@ class Instant:
             return "write", 200, {"data": {"version": self._versions[path], "deletion_time": ""}}
         if not self.stands:
             return "read", 404, {"errors": []}
-        return "read", 200, {"data": {"data": _standing(path), "metadata": {"version": 1, "deletion_time": ""}}}
+        before, after = _around(int(time.time()))
+        return "read", 200, f"{before}{path.rpartition('/')[2]}{after}"
 
 
-def _standing(path: str) -> dict[str, str]:
-    now = datetime.now(UTC)
+@lru_cache(maxsize=2)
+def _around(second: int) -> tuple[str, str]:
+    """Return what stands before and after the job's name in a secret issued at that `second`: the wire costs little."""
+    data = {"data": _standing(datetime.fromtimestamp(second, UTC)), "metadata": {"version": 1, "deletion_time": ""}}
+    before, _, after = json.dumps({"data": data}).partition(JOB)
+    return before, after
+
+
+def _standing(now: datetime) -> dict[str, str]:
     return {
         "access_token": "t" * TOKEN_BYTES,
         "token_type": "Bearer",
         "issued_at": stamp(now),
         "expires_at": stamp(now + timedelta(seconds=LIFETIME)),
         "scope": "orders",
-        "job": path.rpartition("/")[2],
+        "job": JOB,
         "managed_by": "refresher/default",
     }

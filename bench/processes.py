@@ -85,6 +85,12 @@ class Daemon:
         return (int(fields[11]) + int(fields[12])) / TICK
 
     @property
+    def ready(self) -> float:
+        """Seconds so far in which its loop ran, or could have, had a processor been free."""
+        ran, waited, _ = Path(f"/proc/{self._process.pid}/schedstat").read_text().split()
+        return (int(ran) + int(waited)) / 1e9
+
+    @property
     def rss(self) -> int:
         """Resident bytes."""
         return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * PAGE

@@ -19,7 +19,7 @@ WHATS: Final[Mapping[str, str]] = {
     "whole": "refresher: the whole path",
     "pair": "the bare pair, by httpx over aiohttp, as refresher uses them",
     "wire": "the bare pair, by refresher's own wire",
-    "pair_kept": "the bare pair, by httpx over aiohttp, connections to the provider kept",
+    "pair_closing": "the bare pair, by httpx over aiohttp, a connection for each token request",
     "httpx": "the bare pair, by stock httpx",
     "aiohttp": "the bare pair, by aiohttp",
     "requests": "the bare pair, by requests and hvac, one after the other",
@@ -56,7 +56,7 @@ async def _rounds(stand: House, token: Secret, *, rounds: int, each: int) -> Map
         for name, client in (
             ("pair", clients.over_aiohttp(place("pair"))),
             ("wire", clients.by_our_wire(place("wire"))),
-            ("pair_kept", clients.over_aiohttp(place("kept"), closing=False)),
+            ("pair_closing", clients.over_aiohttp(place("closing"), closing=True)),
             ("httpx", clients.by_httpx(place("httpx"))),
             ("aiohttp", clients.by_aiohttp(place("aiohttp"))),
             ("threads", clients.by_threads(place("threads"))),

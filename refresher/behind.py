@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from refresher.charge import Charge, Identity
+from refresher.charge import NONE, Charge, Identity
 from refresher.core import backoff, outcome
 from refresher.core.errors import StoreError, StoreRefusedError, StoreUnavailableError
 from refresher.core.model import Location
@@ -27,6 +27,12 @@ async def attempt(
     """Do `deed` at each of `places`, side by side; return what it came to, and where it failed."""
     done: dict[Location, _T] = {}
     failed: dict[Location, StoreError] = {}
+    if len(places) == 1 and not charge.shut:  # nearly always: nothing is to be set up
+        (place,) = places
+        try:
+            return {place: await deed(place)}, failed
+        except StoreError as error:
+            return done, _away(charge, {place: error})
 
     async def one(place: Location) -> None:
         try:
@@ -36,24 +42,33 @@ async def attempt(
         except StoreError as error:
             failed[place] = error
 
-    if len(places) == 1:
-        for place in places:
-            await one(place)
-    else:
-        try:
-            async with asyncio.TaskGroup() as group:
-                for place in places:
-                    group.create_task(one(place))
-        except BaseExceptionGroup as bugs:
-            raise bugs.exceptions[0] from None  # the walk's caller tells the type and the place of one
-    charge.away |= {place.cluster for place, error in failed.items() if isinstance(error, StoreUnavailableError)}
-    return done, failed
+    try:
+        async with asyncio.TaskGroup() as group:
+            for place in places:
+                group.create_task(one(place))
+    except BaseExceptionGroup as bugs:
+        raise bugs.exceptions[0] from None  # the walk's caller tells the type and the place of one
+    return done, _away(charge, failed)
+
+
+def _away(charge: Charge, failed: Mapping[Location, StoreError]) -> Mapping[Location, StoreError]:
+    """Note which clusters did not answer, and return `failed`."""
+    if failed:
+        charge.away |= {place.cluster for place, error in failed.items() if isinstance(error, StoreUnavailableError)}
+    return failed
 
 
 def worst(failed: Mapping[Location, StoreError]) -> StoreError:
     """Return the error that a person must mend, where there is one, else that of a Vault that is away."""
     errors = tuple(failed.values())
     return next((one for one in errors if not isinstance(one, StoreUnavailableError)), errors[0])
+
+
+def own(charge: Charge, place: Location) -> None:
+    """Know that `place` is ours. Of who owns all that he writes, which nearly all do, it is his job's own tuple."""
+    if place not in charge.known_ours:
+        ours = (*charge.known_ours, place)
+        charge.known_ours = charge.job.destinations if ours == charge.job.destinations else ours
 
 
 def stand(charge: Charge, index: int, held: Held | None, version: int | None) -> None:
@@ -71,7 +86,7 @@ def vault_is_back(charge: Charge, now: datetime) -> None:
     elif trouble is not None and trouble.kind == "store":
         charge.retry_now()
     away = {place: replace(one, retry_at=now) for place, one in charge.behind.items() if one.kind == "outage"}
-    charge.behind = {**charge.behind, **away}
+    charge.behind = {**charge.behind, **away} or NONE
 
 
 class Behind:
@@ -84,6 +99,8 @@ class Behind:
 
     def note(self, charge: Charge, served: Collection[Location], failed: Mapping[Location, StoreError]) -> None:
         """Note that `served` are no longer behind, and that `failed` are, for the time being."""
+        if not charge.behind and not failed:
+            return
         behind = dict(charge.behind)
         for place in served:
             if (before := behind.pop(place, None)) is not None:
@@ -93,7 +110,7 @@ class Behind:
             before = behind.get(place)
             behind[place] = after = self._trouble(charge, before, error)
             self._sink.tell(outcome.left_behind(charge.job.name, place, error, before, after))
-        charge.behind = behind
+        charge.behind = behind or NONE
 
     def _trouble(self, charge: Charge, before: Trouble | None, error: StoreError) -> Trouble:
         """One that is away is woken when it is back: the slow round is for the case that nobody is there to do so."""

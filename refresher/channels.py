@@ -4,6 +4,7 @@ Rules of this module:
 - Every distinct channel has one wire, made at its first use. When a file of it changes on disk it gets a new one at
   the next request: neither a restart nor a reload is needed.
 - The wire that was in use ends when the last request on it has.
+- Where each request has a connection of its own, those that may be repeated have a wire that keeps its for a while.
 - New files that can't be used may be half of a renewal: for GRACE the wire goes on with the old ones. After that they
   are the trouble of the jobs with that channel. The usual wire, which everybody needs, goes on as it was.
 """
@@ -18,6 +19,10 @@ from refresher.http import Wire
 from refresher.ports import Clock
 
 GRACE: Final = timedelta(seconds=30)
+KEPT: Final = timedelta(seconds=4)
+"""For which a connection waits for the next repeatable request: servers close one after 5 s and more."""
+MOST_KEPT: Final = 32
+"""Such connections that are open when another is kept; process.py reckons with them."""
 USUAL: Final = Channel()
 """The system's certificates, none of our own, no proxy."""
 
@@ -32,18 +37,20 @@ class Channels:
     def __init__(self, *, deadline: timedelta, keepalive: timedelta, clock: Clock, usual: Channel = USUAL) -> None:
         self._deadline = deadline
         self._keepalive = keepalive
+        self._repeatable = keepalive or KEPT
         self._clock = clock
         self._usual = usual
-        self._lines: dict[Channel, _Line] = {}
+        self._lines: dict[tuple[Channel, timedelta], _Line] = {}
         self._retired: set[_Line] = set()
-        self._line(usual)
+        self._line(usual, keepalive)
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send `request` by its channel and return the reply whatever its status.
 
         Raises TransportError when there is none, and UnreadableReferenceError when a file of the channel can't be used.
         """
-        line = self._line(request.channel or self._usual)
+        keepalive = self._repeatable if request.repeatable else self._keepalive
+        line = self._line(request.channel or self._usual, keepalive)
         line.busy += 1
         try:
             return await line.wire.send(request)
@@ -56,21 +63,22 @@ class Channels:
         for line in (*self._lines.values(), *self._retired):
             await line.wire.aclose()
 
-    def _line(self, channel: Channel) -> "_Line":
+    def _line(self, channel: Channel, keepalive: timedelta) -> "_Line":
         """Return the wire of `channel` as its files are now."""
-        stamp, line = tls.stamp(channel), self._lines.get(channel)
+        stamp, line = tls.stamp(channel), self._lines.get((channel, keepalive))
         if line is not None and line.stamp == stamp:
             line.stale_since = None
             return line
         try:
-            wire = Wire(deadline=self._deadline, keepalive=self._keepalive, channel=channel)
+            kept = {} if keepalive == self._keepalive else {"kept": MOST_KEPT}
+            wire = Wire(deadline=self._deadline, keepalive=keepalive, channel=channel, **kept)
         except UnreadableReferenceError:
             if line is None or not self._may_go_on(channel, line):
                 raise
             return line
         if line is not None:
             self._retired.add(line)
-        self._lines[channel] = new = _Line(wire, stamp)
+        self._lines[channel, keepalive] = new = _Line(wire, stamp)
         return new
 
     def _may_go_on(self, channel: Channel, line: "_Line") -> bool:

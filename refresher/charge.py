@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
-from typing import Final, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
 
 from refresher.core.entry import Entry
 from refresher.core.errors import AwaitedSecretError
@@ -21,15 +22,14 @@ from refresher.core.shadow import Theirs
 from refresher.ports import Clock
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
+NONE: Final[Mapping[Location, Trouble]] = MappingProxyType({})
+NOWHERE: Final = frozenset[str]()  # each frozenset() is another one
 Tried: TypeAlias = Literal["", "taken", "refused", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who we are. `holder` is this daemon's id, `key` keys its fingerprints, `instance` marks what it keeps.
-
-    `fleet`: of which it is a node; all of them mean the same moment by a job's due time.
-    """
+    """This daemon's id, the mark of what it keeps, the fleet that it is a node of, and the key of its fingerprints."""
 
     instance: str
     holder: str
@@ -38,7 +38,6 @@ class Identity:
 
     @property
     def seed(self) -> str:
-        """What the jitter of due times is derived from."""
         return self.fleet or self.holder
 
 
@@ -54,7 +53,7 @@ class Charge:
     held: tuple[Held | None, ...] | None = None
     versions: tuple[int | None, ...] = ()
     blind: bool = False  # the last look failed
-    known_ours: frozenset[Location] = frozenset()  # the paths that are ours, whatever stands there now
+    known_ours: tuple[Location, ...] = ()  # the paths that are ours, whatever stands there now
     record: StateRecord | None = None
     latch: Trouble | None = None
     trouble: Trouble | None = None
@@ -70,8 +69,8 @@ class Charge:
     refused: str = ""  # keyed fingerprint of a refresh token that was refused: never sent again
     unwritten: Token | None = None
     owed: Token | None = None  # the newest token, where some destination has it and another lacks it
-    behind: Mapping[Location, Trouble] = field(default_factory=dict)  # the destinations that lack it, and why
-    away: frozenset[str] = frozenset()  # the clusters that did not answer in the last walk
+    behind: Mapping[Location, Trouble] = field(default_factory=lambda: NONE)  # the destinations that lack it, and why
+    away: frozenset[str] = NOWHERE  # the clusters that did not answer in the last walk
     shut: Collection[str] = ()  # the clusters that are known to be away: nobody waits for them
     theirs: tuple[Theirs, ...] = ()  # in shadow mode, what stands at the paths that it will take over
     shadowed: frozenset[str] = frozenset()  # the paths that it stood beside: they are its own once it writes there
@@ -101,6 +100,7 @@ class Charge:
     leaving: bool = False  # its job is no longer configured: only what was issued is still written
     orders: Orders = NO_ORDERS  # what a person has decided of it, of an earlier process too
     warned: str = ""  # what readers' token was last reported as: "expiring" or "expired"
+    decided: tuple[Any, ...] = field(default=(), compare=False)  # the last wait that was decided on: decided.py's own
 
     @property
     def pending(self) -> bool:
@@ -120,8 +120,9 @@ class Charge:
     @property
     def holding(self) -> Trouble | None:
         """The trouble that holds the job back longest; None: all is well."""
-        troubles = [one for one in (self.latch, self.trouble) if one is not None]
-        return max(troubles, key=lambda one: one.retry_at or NEVER, default=None)
+        if self.latch is None or self.trouble is None:
+            return self.latch or self.trouble
+        return max(self.latch, self.trouble, key=lambda one: one.retry_at or NEVER)
 
     @property
     def expires_at(self) -> datetime | None:
@@ -201,11 +202,11 @@ class Charge:
         `moved`: clusters that are others than before, where no path is known to be ours.
         """
         changed = self.changed or asked_for(self.job) != asked_for(job)
-        ours = self.known_ours.union(self.job.observed)  # who was in shadow mode takes over what it stood beside
-        known_ours = frozenset(place for place in ours if place.cluster not in moved)
+        ours = (*self.known_ours, *self.job.observed)  # who was in shadow mode takes over what it stood beside
+        known_ours = tuple(place for place in dict.fromkeys(ours) if place.cluster not in moved)
         carried = self.carried and self.job.moved_from == job.moved_from
         afresh = replace(self, job=job, held=None, versions=(), record=None, trouble=None, carried=carried, former=None)
-        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False, owed=None, behind={}, theirs=())
+        return replace(afresh, changed=changed, known_ours=known_ours, leaving=False, owed=None, behind=NONE, theirs=())
 
     def inherited_by(self, heir: "Charge") -> "Charge":
         """Return the charge of the same job under its new name: what is known of it goes on."""
@@ -214,16 +215,16 @@ class Charge:
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:
         """Return what a decision about this job may look at."""
-        standing = tuple(zip(self.job.destinations, self.held or (), strict=False))
-        strange = {place for place, held in standing if held is not None and not held.ours}
-        served = tuple(one for place, one in standing if place not in self.behind)
+        all_held = self.held or ()
+        standing = tuple(zip(self.job.destinations, all_held, strict=False))
+        served = tuple(one for place, one in standing if place not in self.behind) if self.behind else all_held
         return Facts(
             now=now,
             job=self.job,
             holder=holder,
-            held=served or tuple(one for _, one in standing if one is not None),
-            behind_at=min((one.retry_at or NEVER for one in self.behind.values()), default=None),
-            known_ours=strange <= self.known_ours,
+            held=served or tuple(one for one in all_held if one is not None),
+            behind_at=min(one.retry_at or NEVER for one in self.behind.values()) if self.behind else None,
+            known_ours=all(place in self.known_ours for place, one in standing if one is not None and not one.ours),
             trouble=self.holding,
             fetched_at=self.fetched_at,
             unchanged=self.unchanged,

@@ -4,27 +4,24 @@ So a sweep over a hundred thousand jobs that wait costs little: only what has ch
 """
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
-from refresher.charge import Charge
+from refresher.charge import NONE, Charge
 from refresher.core import policy
 from refresher.ports import Scheduler
 
 # All of a charge that `Charge.facts` is made of; a test holds it to that.
-FACTS: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(
-    "job",
-    "held",
+USUAL: Final = ("job", "held", "known_ours", "fetched_at", "scheduled")
+RARE: Final = (
     "behind",
-    "known_ours",
     "latch",
     "trouble",
-    "fetched_at",
     "unchanged",
     "changed",
     "hint",
-    "scheduled",
     "record",
     "unknown",
     "leased_until",
@@ -32,45 +29,70 @@ FACTS: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(
     "orders",
     "vetoed_until",
 )
+_usual: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(*USUAL)
+_rare: Final[Callable[[Charge], tuple[Any, ...]]] = attrgetter(*RARE)
+_DEFAULTS: Final = {one.name: one.default for one in fields(Charge)} | {"behind": NONE}
+_NOTHING_RARE: Final = tuple(_DEFAULTS[name] for name in RARE)
 # Longer than the floor between two fetches: who waits for the due time for longer keeps his promise meanwhile.
 REST: Final = timedelta(minutes=1)
 
 
 class Decided:
-    """The waits of the jobs of one roster."""
+    """Decides as `policy.decide` does, for the daemon `holder`. A charge has the last wait that was decided of it."""
 
     def __init__(self, holder: str) -> None:
         self._holder = holder
-        self._waits: dict[str, tuple[tuple[Any, ...], datetime, datetime, policy.Wait]] = {}
 
     def verdict(self, charge: Charge, now: datetime, *, force: bool) -> policy.Verdict:
-        """Return what `policy.decide` says of `charge`; what is issued and not written comes first."""
+        """Return what is to be done about `charge`; to look, and what is issued and not written, comes first."""
         if charge.held is None or charge.pending:
             retry_at = charge.trouble.retry_at if charge.trouble is not None else None
             if retry_at is not None and retry_at > now:
                 return policy.Wait(until=retry_at, reason="backoff")
             return policy.Rotate(reason="unwritten")
-        name, facts = charge.job.name, FACTS(charge)
-        known = self._waits.get(name)
-        if known is not None and not force and known[1] <= now < known[2] and known[0] == facts:
-            return known[3]
-        verdict = policy.decide(charge.facts(now, self._holder, force=force))
-        if isinstance(verdict, policy.Wait) and verdict.until is not None and not force:
-            self._waits[name] = facts, now, verdict.until, verdict
-        else:
-            self._waits.pop(name, None)
+        return self.decide(charge, now, force=force)
+
+    def decide(self, charge: Charge, now: datetime, *, force: bool = False) -> policy.Verdict:
+        """Return what `policy.decide` says of `charge`, which was looked at."""
+        if force:
+            return policy.decide(charge.facts(now, self._holder, force=True))
+        facts = facts_of(charge)
+        if (known := _known(charge, now, facts)) is not None:
+            return known
+        verdict = policy.decide(charge.facts(now, self._holder))
+        waits = isinstance(verdict, policy.Wait) and verdict.until is not None
+        charge.decided = (*facts, now, verdict) if waits else ()
         return verdict
+
+    def renew_at(self, charge: Charge, now: datetime) -> datetime | None:
+        """Return what `policy.renew_at` says of `charge`; None too where nobody has looked."""
+        if charge.held is None:
+            return None
+        if charge.behind:  # what is decided of it may be for the destinations that are behind
+            return policy.renew_at(charge.facts(now, self._holder))
+        return policy.planned(self.decide(charge, now), now)
 
     def rests_until(self, charge: Charge, now: datetime) -> datetime | None:
         """Return when `charge` comes due, where that is all there is to it for some time; None: it is to be decided."""
-        known = self._waits.get(charge.job.name)
-        if known is None or known[3].reason != "due" or not known[1] <= now < known[2] - REST:
+        wait = _known(charge, now, facts_of(charge))
+        if wait is None or wait.reason != "due" or wait.until is None or now >= wait.until - REST:
             return None
-        return known[2] if known[0] == FACTS(charge) else None
+        return wait.until
 
-    def forget(self, name: str) -> None:
-        """Forget a job that is gone, and the secrets among its facts."""
-        self._waits.pop(name, None)
+
+def facts_of(charge: Charge) -> tuple[Any, ...]:
+    """Return the facts about `charge`; those that are facts about hardly any job are one tuple for all the others."""
+    rare = _rare(charge)
+    return (*_usual(charge), _NOTHING_RARE if rare == _NOTHING_RARE else rare)
+
+
+def _known(charge: Charge, now: datetime, facts: tuple[Any, ...]) -> policy.Wait | None:
+    """Return the wait that was decided on, where it stands still."""
+    if not charge.decided:
+        return None
+    *before, since, wait = charge.decided
+    stands: bool = since <= now < wait.until and tuple(before) == facts
+    return wait if stands else None
 
 
 def may_walk(scheduler: Scheduler | None, charge: Charge, *, force: bool = False) -> bool:

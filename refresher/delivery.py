@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from refresher.behind import Behind, attempt, stand, worst
+from refresher.behind import Behind, attempt, own, stand, worst
 from refresher.charge import Charge, Identity
 from refresher.core import fields, published
 from refresher.core.errors import StoreConflictError
@@ -91,7 +91,7 @@ class Delivery:
         ends = early or ends
         held = Held(version=written.version, issued_at=token.issued_at.replace(microsecond=0), expires_at=ends)
         stand(charge, index, held, written.version)
-        charge.known_ours |= {place}
+        own(charge, place)
 
     async def _overtaken(self, charge: Charge, index: int, token: Token) -> End | None:
         """Look who wrote in between. None: write over it, since it is gone, or ours and older."""

@@ -18,8 +18,9 @@ from refresher.core.errors import (
 from refresher.core.events import Event, Field
 from refresher.core.job import GrantName
 from refresher.core.model import Location, Rejected
-from refresher.core.outcome import Outcome, OutcomeName
+from refresher.core.outcome import NOBODY, Outcome, OutcomeName
 from refresher.core.policy import Trouble
+from refresher.decided import Decided
 from refresher.exchange import Asked, ClientSecret
 from refresher.ports import Clock, Sink
 
@@ -39,10 +40,11 @@ class Walk:
 class Endings:
     """Makes outcomes and tells of them."""
 
-    def __init__(self, *, clock: Clock, sink: Sink, identity: Identity) -> None:
+    def __init__(self, *, clock: Clock, sink: Sink, identity: Identity, decided: Decided) -> None:
         self._clock = clock
         self._sink = sink
         self._identity = identity
+        self._decided = decided
 
     def unrotated(self, charge: Charge, walk: Walk, verdict: policy.Verdict) -> Outcome:
         """End without a rotation: nothing is due, or something holds the job back."""
@@ -106,17 +108,17 @@ class Endings:
         return ended
 
     def end(self, charge: Charge, walk: Walk, name: OutcomeName, reason: str, *, error: str | None = None) -> Outcome:
-        facts = charge.facts(charge.now(self._clock), self._identity.seed)
         return Outcome(
             job=charge.job.name,
             outcome=name,
             reason=reason,
             error=error,
             expires_at=charge.expires_at,
-            renew_at=policy.renew_at(facts) if charge.held is not None else None,
-            destinations=charge.places,
+            renew_at=self._decided.renew_at(charge, charge.now(self._clock)),
+            places=charge.job.destinations,
+            versions=charge.versions,
             away=charge.away,
-            behind={place: one.error for place, one in charge.behind.items()},
+            behind={place: one.error for place, one in charge.behind.items()} if charge.behind else NOBODY,
             duration=timedelta(seconds=self._clock.monotonic() - walk.began),
         )
 
@@ -143,7 +145,8 @@ class Endings:
         """Tell of a token that was written to `places`, and of the end of the trouble `before`."""
         told = tuple((place, version) for place, version in ended.destinations if place in places)
         details = self.details(charge, walk) | {"version": told[0][1]} | (more or {})
-        self.tell(outcome.tell_rotated(replace(ended, destinations=told), before, details))
+        ended = replace(ended, places=tuple(place for place, _ in told), versions=tuple(at for _, at in told))
+        self.tell(outcome.tell_rotated(ended, before, details))
 
     def tell(self, events: tuple[Event, ...]) -> None:
         for event in events:

@@ -44,16 +44,32 @@ class Endpoint:
             return await self._programs.run(job, secrets), self._as_of_now(sent_at, ticks)
         if job.shape.issuer:
             job = replace(job, token_url=(await self._discovery.metadata(job)).token_endpoint)
-        sent_at, ticks = self._clock.now(), self._clock.monotonic()
-        request = build(job, grant, secrets, now=sent_at, nonce=token_urlsafe())
         try:
-            response = await self._http.send(request)
+            response, sent_at = await self._send(job, grant, secrets)
         except TransportError:
             self._discovery.doubt(job)
             raise
         if response.status in _ELSEWHERE:
             self._discovery.doubt(job)
-        return response, self._as_of_now(sent_at, ticks)
+        return response, sent_at
+
+    async def _send(self, job: Job, grant: GrantName, secrets: Mapping[str, Secret]) -> tuple[HttpResponse, datetime]:
+        """Send a request; what can be had again goes over a kept connection, and once more where that was dead.
+
+        The second is built anew, with a connection of its own: a server takes what is signed once only.
+        """
+        repeatable = not job.irreplaceable
+        while True:
+            sent_at, ticks = self._clock.now(), self._clock.monotonic()
+            request = build(job, grant, secrets, now=sent_at, nonce=token_urlsafe())
+            try:
+                response = await self._http.send(replace(request, repeatable=True) if repeatable else request)
+            except TransportError as error:
+                if not (repeatable and error.stale):
+                    raise
+                repeatable = False
+            else:
+                return response, self._as_of_now(sent_at, ticks)
 
     def _as_of_now(self, wall: datetime, ticks: float) -> datetime:
         """Return when that was by the clock as it stands: one that was set back meanwhile made no token live longer.

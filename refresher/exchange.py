@@ -25,14 +25,14 @@ ClientSecret: TypeAlias = Literal["", "next"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What came of asking: the grant that was used last, the verdict, and which credential it was about.
+    """What came of asking: the grant that was used last, the verdict, and of a refusal which credential it was about.
 
     `client_secret`: `next` where the first was refused and the job's next one was not.
     """
 
     grant: GrantName
     verdict: Granted | Rejected
-    credential: str
+    credential: str = ""
     why: str = ""  # what a refusal means at this provider, for a person
     client_secret: ClientSecret = ""
     unknown: bool = False  # no answer came, and what was sent may be spent
@@ -116,9 +116,10 @@ class Exchange:
                 charge.refused = fingerprint(self._key, refresh_token)
         if isinstance(verdict, Granted):
             charge.refresh_life = refresh_token_life(verdict.token, charge.refresh_life)
-        why = "" if isinstance(verdict, Granted) else _why(job, grant, verdict, secrets.get("client_secret"))
+            return Asked(grant=grant, verdict=verdict, client_secret=which)
+        why = _why(job, grant, verdict, secrets.get("client_secret"))
         credential = self._credential(charge, secrets)
-        lost = isinstance(verdict, Rejected) and verdict.lost and (grant == "refresh_token" or job.revokes_previous)
+        lost = verdict.lost and (grant == "refresh_token" or job.revokes_previous)
         return Asked(grant=grant, verdict=verdict, credential=credential, why=why, client_secret=which, unknown=lost)
 
     async def _try(

@@ -46,20 +46,25 @@ class Gate:
         self._clock, self._sink = clock, sink
         self._failing: dict[str, float] = {}  # and until when (monotonic) it is not asked
 
-    async def ask(self, charge: Charge, reason: str) -> None:
-        """Note in `charge` until when a hook wants no rotation, None where each of them lets it begin."""
-        before = charge.vetoed_until
+    async def ask(self, charge: Charge, reason: str) -> bool:
+        """Note in `charge` until when a hook wants no rotation, None where each of them lets it begin.
+
+        Return whether there was one to ask.
+        """
+        before, asked = charge.vetoed_until, False
         charge.vetoed_until = None
         for hook in tuple(self._known().values()):
             if hook.moment == "before" and hook.program is not None and hook.serves(charge.job):
                 if self._clock.monotonic() < self._failing.get(hook.name, 0.0):
                     continue
+                asked = True
                 if not await self._lets(hook, hook.program, charge.job, reason):
                     charge.vetoed_until = charge.now(self._clock) + AGAIN
                     level: Level = "info" if before is None else "debug"
                     fields = {"hook": hook.name, "reason": reason}
                     self._sink.tell(Event(name="vetoed", level=level, job=charge.job.name, fields=fields))
-                    return
+                    break
+        return asked
 
     async def _lets(self, hook: Hook, program: Program, job: Job, reason: str) -> bool:
         variables = hooks.environment(hook, job, instance=self._instance, event="before")
@@ -98,5 +103,4 @@ async def decided(gate: Gate | None, charge: Charge, decide: Callable[[], Verdic
     verdict = decide()
     if gate is None or not isinstance(verdict, Rotate) or verdict.reason == "behind":
         return verdict
-    await gate.ask(charge, verdict.reason)
-    return decide()
+    return decide() if await gate.ask(charge, verdict.reason) else verdict

@@ -33,7 +33,7 @@ class Handback:
         try:
             versions = [await self._unmark(charge, place) for place in charge.job.destinations]
         except StoreError as error:
-            ended = outcome.declined(charge.job, "released", charge.places)
+            ended = outcome.declined(charge.job, "released", charge.versions)
             away, status = isinstance(error, StoreUnavailableError), error.status or None
             ended = replace(ended, outcome="store_failed", error=error.code, http_status=status, store_down=away)
             charge.last, charge.last_at = ended, self._clock.now()
@@ -43,8 +43,8 @@ class Handback:
             one if one is None else replace(one, version=version, ours=False)
             for one, version in zip(standing, versions, strict=True)
         )
-        charge.versions, charge.known_ours, charge.shadowed = tuple(versions), frozenset(), frozenset()
-        charge.last, charge.last_at = outcome.declined(charge.job, "released", charge.places), self._clock.now()
+        charge.versions, charge.known_ours, charge.shadowed = tuple(versions), (), frozenset()
+        charge.last, charge.last_at = outcome.declined(charge.job, "released", charge.versions), self._clock.now()
         return charge.last
 
     async def _unmark(self, charge: Charge, place: Location) -> int | None:

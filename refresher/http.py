@@ -15,6 +15,7 @@ import ssl
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final, cast
 
 import aiohttp
@@ -23,7 +24,7 @@ from httpx_aiohttp import AiohttpTransport
 
 import refresher
 from refresher import tls
-from refresher.connector import ForbiddenAddressError, connector
+from refresher.connector import ForbiddenAddressError, Line, connector
 from refresher.core.errors import TransportError
 from refresher.core.model import Channel, HttpRequest, HttpResponse
 
@@ -64,12 +65,20 @@ REFUSED: Final = "TLS: the server refuses the handshake, or the client's certifi
 
 
 class _Progress:
-    """Whether a request of ours had a connection: from then on it may have reached the server."""
+    """The connection that a request of ours had: from then on it may have reached the server."""
 
-    __slots__ = ("connected",)
+    __slots__ = ("line",)
 
     def __init__(self) -> None:
-        self.connected = False
+        self.line: Line | None = None
+
+    @property
+    def sent(self) -> bool:
+        return self.line is not None
+
+    @property
+    def stale(self) -> bool:
+        return self.line is not None and self.line.is_stale
 
 
 _progress: ContextVar[_Progress] = ContextVar("_progress")
@@ -79,12 +88,13 @@ class Wire:
     """One pool of connections to any number of hosts. Use it on one event loop and close it there.
 
     `deadline` spans the whole exchange: name, connection, TLS, request, the last byte of the reply. `keepalive`:
-    how long an idle connection is kept; zero closes each after its reply, so that no request meets a dead one.
+    how long an idle connection is kept; zero closes each after its reply, so that no request meets a dead one. `kept`:
+    with more than that open, none is kept.
     `channel`: whom to trust, the client's certificate, the proxy. Raises UnreadableReferenceError when one of its files
     can't be used. Through a proxy it speaks https alone, so that the proxy sees nothing but the host.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a pool is
         self,
         *,
         deadline: timedelta,
@@ -92,13 +102,14 @@ class Wire:
         max_body: int = MAX_BODY,
         channel: Channel | None = None,
         connections: int = 100,
+        kept: int = 100,
     ) -> None:
         self._deadline = deadline.total_seconds()
         self._keepalive = keepalive.total_seconds()
         self._max_body = max_body
         channel = channel or Channel()
         self._tls = tls.context(channel)
-        self._connections = connections
+        self._connections, self._kept = connections, kept
         proxy = httpx.Proxy(channel.proxy) if channel.proxy else None
         self._tunnels = proxy is not None
         self._transport = AiohttpTransport(verify=self._tls, trust_env=False, client=self._session, proxy=proxy)
@@ -118,8 +129,8 @@ class Wire:
         except Exception as error:  # noqa: BLE001  # nothing foreign may pass: the table's last row takes it
             if limit.expired():
                 why = f"no whole reply within {self._deadline:g} s"
-                raise TransportError("deadline", why, sent=progress.connected) from None
-            raise TransportError("transport", why_of(error), sent=progress.connected) from None
+                raise TransportError("deadline", why, sent=progress.sent) from None
+            raise TransportError("transport", why_of(error), sent=progress.sent, stale=progress.stale) from None
         finally:
             _progress.reset(token)
 
@@ -129,20 +140,22 @@ class Wire:
 
     def _check(self, request: HttpRequest) -> None:
         """Refuse what no header may hold before a library does so, quoting it, and what a proxy would read."""
-        for name, value in request.headers:
-            if not all(text.isascii() and text.isprintable() for text in (name, value)):
-                raise TransportError("transport", "a header holds a character that no header may hold", sent=False)
+        text = "".join([part for header in request.headers for part in header])
+        if not (text.isascii() and text.isprintable()):
+            raise TransportError("transport", "a header holds a character that no header may hold", sent=False)
         if self._tunnels and not request.url.lower().startswith("https:"):
             raise TransportError("transport", "not an https URL, which a proxy would read", sent=False)
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
         own = {name.lower() for name, _ in request.headers}
         headers = [*(one for one in self._headers if one[0] not in own), *request.headers]
-        asked = httpx.Request(request.method, request.url, headers=headers, content=request.body or None)
+        url = httpx.URL(request.url) if "?" in request.url else _url(request.url)  # there a secret may be
+        asked = httpx.Request(request.method, url, headers=headers, content=request.body or None)
         reply = await self._transport.handle_async_request(asked)
+        came = tuple([(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.headers.raw])
         async with aclosing(cast("httpx.AsyncByteStream", reply.stream)) as stream:
             body = bytearray()
-            truncated = _declared_length(reply) > self._max_body
+            truncated = _declared_length(came) > self._max_body
             if not truncated:
                 async for chunk in stream:
                     body += chunk
@@ -151,7 +164,7 @@ class Wire:
                         break
         return HttpResponse(
             status=reply.status_code,
-            headers=tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.headers.raw),
+            headers=came,
             body=bytes(body[: self._max_body]),
             truncated=truncated,
         )
@@ -159,7 +172,11 @@ class Wire:
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector(
-                self._tls, keepalive=self._keepalive, connections=self._connections, connected=_note_connection
+                self._tls,
+                keepalive=self._keepalive,
+                connections=self._connections,
+                kept=self._kept,
+                connected=_note_connection,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("content-type",),
@@ -179,10 +196,13 @@ def why_of(error: BaseException) -> str:
     return next(why for kinds, why in WHY if any(isinstance(link, kinds) for link in chain))
 
 
-def _note_connection() -> None:
-    _progress.get().connected = True
+_url: Final = lru_cache(maxsize=1024)(httpx.URL)  # to read one is half of making a request
 
 
-def _declared_length(reply: httpx.Response) -> int:
-    declared = reply.headers.get("content-length", "")
+def _note_connection(line: Line) -> None:
+    _progress.get().line = line
+
+
+def _declared_length(headers: tuple[tuple[str, str], ...]) -> int:
+    declared = next((value for name, value in headers if name == "content-length"), "")
     return int(declared) if declared.isdecimal() else 0

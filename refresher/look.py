@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from refresher.behind import Behind, attempt, stand, worst
+from refresher.behind import Behind, attempt, own, stand, worst
 from refresher.charge import Charge, Identity
 from refresher.core import fields, outcome, published
 from refresher.core.errors import StoreUnavailableError
@@ -84,7 +84,7 @@ class Look:
         held = published.by_our_clock(held, secret, charge.now(self._clock))
         stand(charge, index, held, secret.version)
         if published.owned(secret, job, instance):
-            charge.known_ours |= {job.destinations[index]}
+            own(charge, job.destinations[index])
         token = fields.token_in(secret.data, names) if index == 0 and isinstance(secret, Found) else None
         if token is not None:
             charge.seen = fingerprint(self._identity.key, token)
@@ -101,6 +101,8 @@ class Look:
     def note_calendar(self, charge: Charge) -> None:
         """Note when the job's calendar comes round after the oldest token that stands was issued."""
         times = charge.job.times
+        if not times.schedule or self._calendar is None:
+            return
         issued = [held.issued_at for held in charge.held or () if held is not None and held.issued_at is not None]
-        if times.schedule and issued and self._calendar is not None:
+        if issued:
             charge.scheduled = self._calendar.after(times.schedule, times.timezone, min(issued))

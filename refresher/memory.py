@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from refresher.behind import own
 from refresher.charge import Charge
 from refresher.core import outcome, policy
 from refresher.core.job import Job
@@ -95,7 +96,9 @@ def recall(charge: Charge, kept: Remembered) -> Charge:
     charge.refused, charge.fetched_at, charge.unchanged = kept.refused, kept.fetched_at, kept.unchanged
     charge.newest, charge.told, charge.orders = kept.seen, kept.told, kept.orders
     charge.shadowed = frozenset(kept.shadowed)
-    charge.known_ours |= {place for place in charge.job.destinations if str(place) in charge.shadowed}
+    for place in charge.job.destinations if charge.shadowed else ():
+        if str(place) in charge.shadowed:
+            own(charge, place)
     charge.refresh_life = kept.refresh_life
     return charge
 
@@ -111,7 +114,8 @@ def hear(charge: Charge, kept: Remembered, seed: str) -> None:
     if held != before:
         known = charge.versions or (None,) * len(held)
         charge.versions = tuple(at if one is None else one.version for one, at in zip(held, known, strict=True))
-        charge.known_ours |= {place for place, one in charge.standing if one is not None and one.ours}
+        ours = {place for place, one in charge.standing if one is not None and one.ours}.union(charge.known_ours)
+        charge.known_ours = tuple(place for place in charge.job.destinations if place in ours)
         charge.warned, charge.unknown, charge.leased_until, charge.replay_until = "", False, None, None
         charge.hint, charge.scheduled = stands.hint, stands.scheduled
     charge.behind = {  # which of the clusters are away is for each node to find out

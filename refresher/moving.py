@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from refresher.charge import Charge, Identity
+from refresher.charge import NONE, Charge, Identity
 from refresher.core import published
 from refresher.core.errors import StoreConflictError
 from refresher.core.job import Job
@@ -92,7 +92,7 @@ class Moving:
         """
         if charge.former is None:
             charge.former = replace(charge, job=former, held=None, versions=(), record=None, recalled=False)
-            charge.former.owed, charge.former.behind = None, {}
+            charge.former.owed, charge.former.behind = None, NONE
         one = charge.former
         await self._look.at(one)
         await self._keeping.recall(one)

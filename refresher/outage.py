@@ -74,8 +74,10 @@ class Outages:
 
     def shut_to(self, job: Job) -> Collection[str]:
         """Return the clusters that are known to be away, but for those that `job` is the first to try."""
-        lasting = self._lasting().items()
-        return frozenset().union(*(away for away, outage in lasting if len(away) == 1 and outage.first != job.name))
+        if not (lasting := self._lasting()):
+            return ()
+        shut = (away for away, outage in lasting.items() if len(away) == 1 and outage.first != job.name)
+        return frozenset().union(*shut)
 
     def waits(self, name: str) -> bool:
         """Whether the job of that name will be woken when a cluster is back."""

@@ -36,7 +36,7 @@ from refresher.verify import Verifier
 
 VAULT_DEADLINE: Final = timedelta(seconds=5)  # of one request; a whole write ends within 15 s
 VAULT_KEEPALIVE: Final = timedelta(seconds=300)
-PROVIDER_KEEPALIVE: Final = timedelta()  # a request for a token must not meet a connection that died meanwhile
+PROVIDER_KEEPALIVE: Final = timedelta()  # a token request must not meet a connection that died; but see channels.py
 HOOK_DEADLINE: Final = timedelta(seconds=10)  # of one call of a webhook
 
 
@@ -47,17 +47,17 @@ class Parts:
         self, settings: Settings, sinks: tuple[Sink, ...], stack: AsyncExitStack, *, looks: bool, key: bytes = b""
     ) -> None:
         self._directory = directory = paths.state_dir(settings.state_dir)
-        known = paths.identity(directory, settings.instance)
+        known, self.clock = paths.identity(directory, settings.instance), SystemClock()
         self.ledger: ledger.Ledger | ledger.Reader | SharedLedger
         self.ledger = (ledger.Reader if looks else ledger.Ledger)(directory, settings.instance)
         stack.callback(self.ledger.close)
         if key and settings.postgres is not None:
-            self.ledger = SharedLedger(self.ledger, settings.postgres.schema, known.holder)
+            self.ledger = SharedLedger(self.ledger, settings.postgres.schema, known.holder, self.clock)
         self.settings, fleet = settings, "" if settings.postgres is None else settings.postgres.schema
         warnings = (known.warning, self.ledger.warning, process.files_short(settings.limits.total))
         self.warnings = tuple(filter(None, (*settings.warnings, *warnings)))
         self.identity = Identity(instance=settings.instance, holder=known.holder, key=key or known.key, fleet=fleet)
-        self.clock, self.sink = SystemClock(), Fanout(*sinks)
+        self.sink = Fanout(*sinks)
         self.timing = Timing(sinks, self.clock)
         self.stores: dict[str, Vault] = {}
         self._stack = stack

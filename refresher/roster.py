@@ -19,7 +19,7 @@ from refresher.core.orders import Orders
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import Remembered
 from refresher.core.settings import Limits
-from refresher.decided import Decided, may_walk
+from refresher.decided import may_walk
 from refresher.memory import Memory
 from refresher.outage import Outages
 from refresher.ports import Clock, Ledger, Scheduler, SecretStore, Sink
@@ -50,7 +50,7 @@ class Roster:
         self._scheduler = scheduler
         self._clock = clock
         self._seed = identity.seed
-        self._decided = Decided(identity.seed)
+        self._decided = rotation.decided
         self._outages = outages = Outages(stores=stores, clock=clock, sink=sink, wake=self.wake)
         self._walks = Walks(
             rotation=rotation,
@@ -221,7 +221,8 @@ class Roster:
         name, now = charge.job.name, self.charges[charge.job.name]
         if now is not charge:
             charge.orders = now.orders
-            known_ours = charge.known_ours.union(charge.job.observed) & now.known_ours
+            ours = {*charge.known_ours, *charge.job.observed}
+            known_ours = tuple(place for place in now.known_ours if place in ours)
             self.charges[name] = replace(charge.succeeded_by(now.job), leaving=now.leaving, known_ours=known_ours)
         self._memory.note(charge)
         self.settle(name)
@@ -229,7 +230,6 @@ class Roster:
 
     def _hand_on(self, charge: Charge) -> None:
         """Have a job that left go on under its new name, where it has one."""
-        self._decided.forget(charge.job.name)
         heir = self.charges.get(self._heirs.get(charge.job.name, ""))
         if heir is not None and heir.job.moved_from == charge.job.name:
             self.charges[heir.job.name] = self._memory.handed_on(charge, heir)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 
 from refresher.behind import Behind
-from refresher.charge import Charge, Identity
+from refresher.charge import NOWHERE, Charge, Identity
 from refresher.core import policy, published
 from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError, UnreadableReferenceError
 from refresher.core.events import Field
@@ -19,6 +19,7 @@ from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Rejected, Token
 from refresher.core.orders import BY_HAND
 from refresher.core.outcome import Outcome
+from refresher.decided import Decided
 from refresher.delivery import Delivered, Delivery
 from refresher.endings import Endings, Walk
 from refresher.endpoint import Endpoint
@@ -54,7 +55,8 @@ class Rotation:
             endpoint=endpoint, keeping=keeping, stores=stores, references=references, clock=clock, identity=identity
         )
         self._verifier = verifier
-        self._endings = Endings(clock=clock, sink=sink, identity=identity)
+        self.decided = Decided(identity.seed)
+        self._endings = Endings(clock=clock, sink=sink, identity=identity, decided=self.decided)
         behind = Behind(clock=clock, sink=sink, identity=identity)
         self._look = look = Look(
             stores=stores, clock=clock, sink=sink, identity=identity, calendar=calendar, behind=behind
@@ -102,7 +104,7 @@ class Rotation:
         return charge.last
 
     async def _ending(self, charge: Charge, walk: Walk, way: Awaitable[Outcome]) -> Outcome:
-        charge.away = frozenset()
+        charge.away = NOWHERE
         try:
             ended = await way
         except (UnreadableReferenceError, StoreError) as error:
@@ -123,7 +125,7 @@ class Rotation:
         return await self._saved(charge, walk) or charge.last or self._endings.end(charge, walk, "fresh", "saved")
 
     def _decide(self, charge: Charge, *, force: bool = False) -> policy.Verdict:
-        return policy.decide(charge.facts(charge.now(self._clock), self._identity.seed, force=force))
+        return self.decided.decide(charge, charge.now(self._clock), force=force)
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
         if charge.owed is not None and self._is_dead(charge, charge.owed):
@@ -196,7 +198,7 @@ class Rotation:
         """Try the token, where the job has that done; write every destination, again where others were faster; tell."""
         if (refusal := await self._verifier.refusal(charge, token.access_token)) is not None:
             charge.unwritten, grant = None, walk.grant or charge.job.grant
-            asked = Asked(grant=grant, verdict=refusal, credential="", why=f"{refusal.error}: {refusal.why}")
+            asked = Asked(grant=grant, verdict=refusal, why=f"{refusal.error}: {refusal.why}")
             return self._endings.rejected(charge, walk, asked, refusal)
         done = await self._delivery.deliver(charge, token, charge.job.destinations)
         charge.unwritten, charge.owed = None, token if charge.behind else None

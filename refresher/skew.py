@@ -37,10 +37,13 @@ class Skew:
         if dates and dates[0] is not None:
             passed = timedelta(seconds=self._clock.monotonic() - ticks)
             received = max(self._clock.now(), sent + passed)
-            self._compare(urlsplit(request.url).netloc, ahead(sent=sent, stated=dates[0], received=received))
+            self._compare(request.url, ahead(sent=sent, stated=dates[0], received=received))
         return reply
 
-    def _compare(self, host: str, skew: timedelta) -> None:
+    def _compare(self, url: str, skew: timedelta) -> None:
+        if not self._off and abs(skew) <= AGAIN:
+            return
+        host = urlsplit(url).netloc
         off = abs(skew) > (AGAIN if host in self._off else MOST)
         if off == (host in self._off):
             return

@@ -135,7 +135,7 @@ class Walks:
         now, job = charge.now(self._clock), charge.job
         trouble = backoff.after_crash(error, job=job, before=charge.trouble, now=now, holder=self._holder)
         charge.trouble = trouble
-        charge.last, charge.last_at = crashed(job, charge.expires_at, charge.places), now
+        charge.last, charge.last_at = crashed(job, charge.expires_at, charge.versions), now
         self._sink.tell(tell_crashed(job.name, error, trouble))
         return trouble
 

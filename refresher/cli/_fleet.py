@@ -29,7 +29,7 @@ async def heard(settings: Postgres, parts: "Parts", roster: "Roster") -> str:
             charge.node = node
 
     database = Database(settings, holder="status", read=LocalReferences().read)
-    told = SharedLedger(parts.ledger, settings.schema, "")  # type: ignore[arg-type]  # one that only looks is not shared
+    told = SharedLedger(parts.ledger, settings.schema, "", parts.clock)  # type: ignore[arg-type]  # one that only looks is not shared
     tidings = Tidings(database, told=told, clock=parts.clock, hear=hear, mark=mark)
     try:
         await administration.answered(database, tidings.hear)

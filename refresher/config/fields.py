@@ -15,6 +15,8 @@ def of_destinations(draft: Draft, destinations: Iterable[Named]) -> tuple[tuple[
     """Return the fields of the destinations that have any, telling every member that no token has."""
     usual: Fields = draft.stated("fields", ())
     tables: list[DestinationTable] = draft.chosen("path", "destinations").get("destinations") or []
+    if not usual and not tables:
+        return ()
     own = {f"destinations[{number}]": table.fields for number, table in enumerate(tables)}
     told = {f"{key}.fields": found for key, found in own.items() if found}
     for where, found in (("fields", usual), *told.items()):

@@ -74,7 +74,8 @@ class Places:
 
     def references(self, draft: Draft) -> None:
         """Tell what is odd about the job's references to secrets."""
-        for where, found in (each for key, value in draft.both.items() for each in _references(key, value)):
+        kept = ((key, value) for key, value in draft.both.items() if type(value) is not str)  # most are
+        for where, found in (each for key, value in kept for each in _references(key, value)):
             if found.kind == "vault":
                 self._known(draft, where, found.cluster)
                 if found.target.split("/")[1] == "data":
@@ -135,8 +136,6 @@ class Places:
 def _references(key: str, value: object) -> Iterator[tuple[str, Reference]]:
     """Yield the references in a key's value, whatever its shape, and the names of their places."""
     match value:
-        case str():  # most are, and to tell a table is slow
-            pass
         case Reference():
             yield key, value
         case (str(name), Reference() as inner):

@@ -3,10 +3,12 @@
 Rules of this module:
 - Nothing is read here: a reference is only looked at as text.
 - An error's text never repeats the value: what is no reference may be the secret itself.
+- Equal references are one: many jobs may name the same. What is no reference is not remembered.
 """
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from refresher.config import words
@@ -67,6 +69,7 @@ def subject(value: object) -> Reference | OtherJob:
     return reference(value)
 
 
+@lru_cache(maxsize=1024)
 def _vault(rest: str) -> Reference:
     place, hash_sign, field = rest.partition("#")
     cluster, colon, path = place.partition(":")
@@ -86,6 +89,7 @@ def _vault(rest: str) -> Reference:
     return Reference(kind="vault", target=path, field=field, cluster=cluster)
 
 
+@lru_cache(maxsize=1024)
 def _file(rest: str) -> Reference:
     try:
         return Reference(kind="file", target=str(words.absolute(rest)))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from refresher.config import allow, chains, clusters, files, fleet, hooks, jobs, renames
 from refresher.config.allow import Allow
@@ -12,9 +12,11 @@ from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, Reading, dotted, read
 from refresher.config.models import File, Included
 from refresher.config.places import Places
+from refresher.config.shared import Shared
 from refresher.core.errors import ConfigError, Mistake
 from refresher.core.settings import Limits, LogSettings, Settings
 
+NOTHING: Final = frozenset[str]()
 AnyReading: TypeAlias = Reading[File] | Reading[Included]
 
 
@@ -129,6 +131,7 @@ def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings
     defaults = {} if main.model.defaults is None else main.model.defaults.said()
     bad_defaults = frozenset(place[1] for place in main.bad if place[0] == "defaults" and len(place) > 1)
     seen: dict[str, str] = {}
+    shared = Shared()
     for reading in chain[AnyReading]([main], included):
         unread = _unread(reading)
         for name, table in reading.model.jobs.items():
@@ -136,14 +139,14 @@ def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings
                 findings.wrong(reading.file, dotted("jobs", name), "", f"a job of this name stands in {seen[name]} too")
                 continue
             seen[name] = reading.file
-            own = table.said()
+            own = shared.values(table.said())
             yield Draft(
-                name=name,
+                name=shared.name(name),
                 file=reading.file,
                 own=own,
                 defaults=defaults,
                 both=defaults | own if defaults else own,
-                bad=frozenset(unread.get(name, ())) | (bad_defaults - own.keys()),
+                bad=frozenset((*unread.get(name, ()), *(bad_defaults - own.keys()))) or NOTHING,
                 findings=findings,
             )
 

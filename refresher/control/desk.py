@@ -205,7 +205,7 @@ class Desk(View):
         return row_of(charge, self._clock.now(), self._holder) | {"told": told}
 
     def _declined(self, charge: Charge, why: str, *, retry_after: int | None = None) -> Outcome:
-        ended = outcome.declined(charge.job, why, charge.places)
+        ended = outcome.declined(charge.job, why, charge.versions)
         return replace(ended, expires_at=charge.expires_at, retry_after=retry_after)
 
     def _tell(self, verb: Verb, name: str, caller: Caller, **more: Field) -> None:

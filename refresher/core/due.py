@@ -8,7 +8,8 @@ Holds for every lifetime of 6 s and more: due never lies before half of the life
 """
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from refresher.core.job import Margin
@@ -20,6 +21,7 @@ USUAL: Final = timedelta(minutes=10)  # `renew_before`, or 5 % of the lifetime w
 FLOOR: Final = timedelta(seconds=30)  # between two fetches that succeeded
 TOO_SHORT_PAUSE: Final = timedelta(seconds=2)  # between fetches of tokens shorter than SHORTEST, or unchanged ones
 STRANGER_LEAD: Final = timedelta(seconds=30)  # a token of unknown lifetime, put there by somebody else
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 UNCHANGED_LEAD: Final = timedelta(seconds=5)  # a server that repeats its token is asked from here on
 
 
@@ -45,10 +47,15 @@ def promised(lifetime: timedelta, margin: Margin | None) -> timedelta:
 
 def lead(lifetime: timedelta, margin: Margin | None, *, part: float) -> timedelta:
     """Return how long before expiry the token is due; `part` in [0, 1) is the job's derived share of the spread."""
+    least, spread = _bounds(lifetime, margin)
+    return least + spread * part
+
+
+@lru_cache(maxsize=1024)  # of a hundred thousand tokens most live equally long
+def _bounds(lifetime: timedelta, margin: Margin | None) -> tuple[timedelta, timedelta]:
+    """Return the least lead, and what is spread over the jobs besides."""
     promise = promised(lifetime, margin)
-    slack = min(SLACK, lifetime / 12)
-    spread = min(promise, lifetime / 10) * part
-    return promise + slack + spread
+    return promise + min(SLACK, lifetime / 12), min(promise, lifetime / 10)
 
 
 def floor(lifetime: timedelta | None) -> timedelta:

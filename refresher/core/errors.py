@@ -71,14 +71,16 @@ class TransportError(RefresherError):
     `code` is `transport` (refused, reset, TLS, DNS, garbage), `deadline`, `discovery` (the issuer's metadata led
     nowhere) or `not_ours` (another machine may have the job now), and of a program `exit_N`, `signal_N` or
     `not_started`; `why` is a text for people.
-    `sent` says whether the request may have reached the server.
+    `sent` says whether the request may have reached the server. `stale`: it went over a connection that had been kept,
+    and that ended before anything came.
     """
 
-    def __init__(self, code: str, why: str, *, sent: bool) -> None:
+    def __init__(self, code: str, why: str, *, sent: bool, stale: bool = False) -> None:
         super().__init__(f"{code}: {why}")
         self.code = code
         self.why = why
         self.sent = sent
+        self.stale = stale
 
 
 class StoreError(RefresherError):

@@ -8,6 +8,7 @@ Rules of this module:
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from refresher.core.secret import Secret
@@ -21,6 +22,7 @@ ACCESS_TOKEN: Final = "access_token"  # noqa: S105  # a member's name
 _BLANK: Final = re.compile(r"\{([^{}]*)\}")
 
 
+@lru_cache(maxsize=1024)
 def named(text: str) -> tuple[str, ...]:
     """Return the members that `text` names. Raises ValueError for a brace that is not around a name."""
     if re.search(r"[{}]", _BLANK.sub("", text)):

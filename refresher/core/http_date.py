@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 _LONGEST: Final = 64  # characters; the longest form has 33
 _WHOLE: Final = timedelta(seconds=1)  # a Date is rounded down
 
 
+@lru_cache(maxsize=64)  # what is sent within a second bears the same
 def moment(text: str) -> datetime | None:
     """Read an HTTP-date; one without a zone is in UTC (asctime's form). None: it is no date."""
     try:

@@ -111,13 +111,18 @@ Verdict: TypeAlias = Granted | Rejected
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One request as it goes on the wire. `body` and header values may hold secrets: its repr shows neither."""
+    """One request as it goes on the wire. `body` and header values may hold secrets: its repr shows neither.
+
+    `repeatable`: whoever sends it would send it again where nothing came of it, so it may go over a connection that was
+    kept, and may be dead.
+    """
 
     method: str = "POST"
     url: str = field(repr=False)  # a vendor that wants GET has secrets in it
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
     channel: Channel | None = None
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +139,7 @@ class HttpResponse:
 
     def header(self, name: str) -> tuple[str, ...]:
         """Return every value of the header `name` (lower case), in order."""
-        return tuple(value for key, value in self.headers if key == name)
+        return tuple([value for key, value in self.headers if key == name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from refresher.core.backoff import MALFORMED_ALERT, UNSURE_ALERT
@@ -19,6 +21,7 @@ OutcomeName: TypeAlias = Literal[
 ]
 
 
+NOBODY: Final[Mapping[Location, str]] = MappingProxyType({})  # one for all outcomes: most leave no destination behind
 # Failures that tell nothing against the host: a token came and was refused elsewhere, a program ended by itself.
 _ANSWERED: Final = ("verify_refused", "exit_", "signal_", "not_started")
 
@@ -40,13 +43,19 @@ class Outcome:
     retry_after: int | None = None
     expires_at: datetime | None = None
     renew_at: datetime | None = None
-    destinations: tuple[tuple[Location, int | None], ...] = ()
+    places: tuple[Location, ...] = ()
+    versions: tuple[int | None, ...] = ()
     duration: timedelta = timedelta()
     store_down: bool = False
     store_unsure: bool = False
     away: frozenset[str] = frozenset()
-    behind: Mapping[Location, str] = field(default_factory=dict)
+    behind: Mapping[Location, str] = field(default_factory=lambda: NOBODY)
     node: str = ""
+
+    @property
+    def destinations(self) -> tuple[tuple[Location, int | None], ...]:
+        """Its `places`, with the version that stands at each, None where that is not known."""
+        return tuple(zip_longest(self.places, self.versions))
 
     @property
     def well(self) -> bool:
@@ -85,21 +94,15 @@ class Outcome:
         }
 
 
-def crashed(job: Job, expires_at: datetime | None, places: tuple[tuple[Location, int | None], ...]) -> Outcome:
+def crashed(job: Job, expires_at: datetime | None, versions: tuple[int | None, ...]) -> Outcome:
     """Return the outcome of a walk that raised what it should not: nobody knows what came of it."""
-    return Outcome(
-        job=job.name,
-        outcome="halted",
-        reason="internal",
-        error="internal",
-        expires_at=expires_at,
-        destinations=places,
-    )
+    return replace(declined(job, "internal", versions), expires_at=expires_at)
 
 
-def declined(job: Job, why: str, places: tuple[tuple[Location, int | None], ...] = ()) -> Outcome:
+def declined(job: Job, why: str, versions: tuple[int | None, ...] = ()) -> Outcome:
     """Return the outcome of a job with which nothing is done, by the code `why`."""
-    return Outcome(job=job.name, outcome="halted", reason=why, error=why, destinations=places)
+    places = job.destinations
+    return Outcome(job=job.name, outcome="halted", reason=why, error=why, places=places, versions=versions)
 
 
 def tell_rotated(outcome: Outcome, before: Trouble | None, details: dict[str, Field]) -> tuple[Event, ...]:

@@ -6,7 +6,7 @@ Rules of this module:
 - Told to wait until t, the answer at t is to rotate.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -62,7 +62,7 @@ def paused(facts: Facts) -> Wait | None:
 
 def unmanaged(facts: Facts) -> Halt | None:
     """A path that was never ours is never written, unless the job says `adopt`."""
-    strange = any(held is not None and not held.ours for held in facts.held)
+    strange = [held for held in _standing(facts) if not held.ours]
     return Halt(reason="unmanaged") if strange and not (facts.known_ours or facts.job.adopt) else None
 
 
@@ -100,16 +100,16 @@ def missing(facts: Facts) -> Need | None:
 
 def foreign(facts: Facts) -> Need | None:
     """A stranger's secret on our path that states no expiry is replaced at once."""
-    strange = any(held is not None and not held.ours and held.expires_at is None for held in facts.held)
+    strange = [held for held in _standing(facts) if not held.ours and held.expires_at is None]
     return Need(at=facts.now, reason="foreign") if strange else None
 
 
 def repeated(facts: Facts) -> Need | None:
     """A server that returns the same token until it dies is asked from 5 s before its end, every 2 s."""
-    expiry = min((held.expires_at for held in _standing(facts) if held.expires_at is not None), default=None)
-    if not facts.unchanged or expiry is None or facts.fetched_at is None:
+    ends = [one.expires_at for one in _standing(facts) if one.expires_at is not None] if facts.unchanged else []
+    if not ends or facts.fetched_at is None:
         return None
-    return Need(at=max(expiry - due.UNCHANGED_LEAD, facts.fetched_at + due.TOO_SHORT_PAUSE), reason="unchanged")
+    return Need(at=max(min(ends) - due.UNCHANGED_LEAD, facts.fetched_at + due.TOO_SHORT_PAUSE), reason="unchanged")
 
 
 def timely(facts: Facts) -> Need:
@@ -117,7 +117,7 @@ def timely(facts: Facts) -> Need:
     needs = [need for source in SOURCES if (need := source(facts)) is not None]
     if not needs:
         return Need(at=None, reason="no_expiry")
-    first = min(needs, key=lambda need: need.at)
+    first = needs[0] if len(needs) == 1 else min(needs, key=lambda need: need.at)
     return Need(at=max(first.at, _floor(facts)), reason=first.reason)
 
 
@@ -131,7 +131,7 @@ class Moment:
 
 def expiring(facts: Facts) -> Moment | None:
     """Renewal by the token's own expiry."""
-    return _first("due", (_due(facts, held) for held in _standing(facts) if held.expires_at is not None))
+    return _first("due", [_due(facts, held) for held in _standing(facts) if held.expires_at is not None])
 
 
 def hinted(facts: Facts) -> Moment | None:
@@ -144,7 +144,7 @@ def aged(facts: Facts) -> Moment | None:
     age = facts.job.times.max_age
     if age is None:
         return None
-    return _first("max_age", (held.issued_at + age for held in _standing(facts) if held.issued_at is not None))
+    return _first("max_age", [held.issued_at + age for held in _standing(facts) if held.issued_at is not None])
 
 
 def scheduled(facts: Facts) -> Moment | None:
@@ -199,22 +199,23 @@ def _renewal(facts: Facts) -> Verdict:
     held_back = facts.trouble.retry_at if facts.trouble is not None else None
     at, reason = need.at, need.reason
     vetoed_until = facts.vetoed_until if need.reason != "behind" else None  # nothing is rotated for it
-    for until, why in ((held_back, "backoff"), (vetoed_until, "vetoed")):
-        if until is not None and until > at:
-            at, reason = until, why
+    if held_back is not None and held_back > at:
+        at, reason = held_back, "backoff"
+    if vetoed_until is not None and vetoed_until > at:
+        at, reason = vetoed_until, "vetoed"
     return Rotate(reason=need.reason) if facts.now >= at else Wait(until=at, reason=reason)
 
 
 def renew_at(facts: Facts) -> datetime | None:
     """Return when the job is due next, whatever stands in its way; None when nothing is planned."""
-    verdict = _renewal(facts)
-    match verdict:
-        case Wait(until=until):
-            return until
-        case Rotate():
-            return facts.now
-        case Halt():
-            return None
+    return planned(_renewal(facts), facts.now)
+
+
+def planned(verdict: Verdict, now: datetime) -> datetime | None:
+    """Return when there is a rotation by `verdict`; None: none is planned."""
+    if isinstance(verdict, Wait):
+        return verdict.until
+    return now if isinstance(verdict, Rotate) else None
 
 
 def promised(held: Held, job: Job) -> timedelta | None:
@@ -223,11 +224,11 @@ def promised(held: Held, job: Job) -> timedelta | None:
     return None if lifetime is None or lifetime < due.SHORTEST else due.promised(lifetime, job.renew_before)
 
 
-def _standing(facts: Facts) -> Iterator[Held]:
-    return (held for held in facts.held if held is not None)
+def _standing(facts: Facts) -> list[Held]:
+    return [held for held in facts.held if held is not None]
 
 
-def _first(reason: str, moments: Iterable[datetime]) -> Moment | None:
+def _first(reason: str, moments: list[datetime]) -> Moment | None:
     at = min(moments, default=None)
     return None if at is None else Moment(at=at, reason=reason)
 
@@ -244,6 +245,6 @@ def _due(facts: Facts, held: Held) -> datetime:
 
 def _floor(facts: Facts) -> datetime:
     if facts.fetched_at is None:
-        return facts.now.min.replace(tzinfo=facts.now.tzinfo)
-    lifetimes = [held.lifetime for held in _standing(facts) if held.lifetime is not None]
+        return due.LONG_AGO
+    lifetimes = [lifetime for held in _standing(facts) if (lifetime := held.lifetime) is not None]
     return facts.fetched_at + due.floor(min(lifetimes, default=None))

@@ -3,7 +3,7 @@
 Every value is text (Vault loses digits of large numbers). Times are whole seconds, rounded down.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -92,13 +92,12 @@ def held_in(secret: Found | Absent, job: Job, instance: str, fields: Fields = ()
 
 def times_in(secret: Found) -> tuple[datetime | None, datetime | None]:
     """Return when what stands there was issued and when it ends, as far as it says so, or Vault does."""
-    text = {name: secret.data[name].reveal() for name in ("issued_at", "expires_at") if name in secret.data}
-    expires_at = unstamp(text.get("expires_at", ""))
+    issued_at, expires_at = (_moment(secret.data.get(name)) for name in ("issued_at", "expires_at"))
     if expires_at is None and "expires_at_unix" in secret.data:
         expires_at = _epoch(secret.data["expires_at_unix"].reveal())
     if secret.deletion_time is not None:  # Vault deletes it then, whether it lives or not
         expires_at = min(expires_at or secret.deletion_time, secret.deletion_time).replace(microsecond=0)
-    return unstamp(text.get("issued_at", "")), expires_at
+    return issued_at, expires_at
 
 
 def by_our_clock(held: Held | None, secret: Found | Absent, now: datetime) -> Held | None:
@@ -122,21 +121,19 @@ def owned(secret: Found | Absent, job: Job, instance: str) -> bool:
     """
     if isinstance(secret, Absent):
         return False
-    by_metadata = any(
-        all(secret.metadata.get(key) == value for key, value in marks.items()) for marks in _marks(job, instance)
-    )
-    return by_metadata or marked(secret.data, job, instance)
+    stated = secret.metadata
+    return _is_mark(stated.get("job"), stated.get("managed_by"), job, instance) or marked(secret.data, job, instance)
 
 
 def marked(data: Mapping[str, Secret], job: Job, instance: str) -> bool:
     """Whether `data` says that this instance keeps it for `job`."""
-    return any(all(data.get(key) == Secret(value) for key, value in marks.items()) for marks in _marks(job, instance))
+    name, keeper = data.get("job"), data.get("managed_by")  # no secrets, though they are wrapped as all of it is
+    return name is not None and keeper is not None and _is_mark(name.reveal(), keeper.reveal(), job, instance)
 
 
-def _marks(job: Job, instance: str) -> Iterator[Mapping[str, str]]:
-    """Yield the marks under the job's name, and under the one that it had before."""
-    for name in filter(None, (job.name, job.moved_from)):
-        yield {"job": name, "managed_by": mark(instance)}
+def _is_mark(name: str | None, keeper: str | None, job: Job, instance: str) -> bool:
+    """Whether that is the mark under the job's name, or under the one that it had before."""
+    return bool(name) and name in (job.name, job.moved_from) and keeper == mark(instance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +213,10 @@ def record_data(record: StateRecord, job: Job, instance: str, now: datetime) -> 
     if record.moved:
         plain["moved"] = record.moved
     return {name: Secret(text) for name, text in plain.items()} | refresh_token
+
+
+def _moment(secret: Secret | None) -> datetime | None:
+    return None if secret is None else unstamp(secret.reveal())
 
 
 def _number(secret: Secret | None) -> int:

@@ -4,10 +4,10 @@ No secret is in it: credentials and refresh tokens are there as keyed fingerprin
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from refresher.core.orders import NO_ORDERS, Orders
 from refresher.core.perishable import Life
@@ -117,7 +117,7 @@ def _earlier(trouble: Trouble | None, by: timedelta) -> Trouble | None:
 
 def written(remembered: Remembered) -> str:
     """Return `remembered` as one line of JSON."""
-    return json.dumps(_members(remembered), default=_plain, separators=(",", ":"))
+    return _encode(_members(remembered))
 
 
 def _members(value: object) -> dict[str, object]:
@@ -127,6 +127,9 @@ def _members(value: object) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else _members(value)
+
+
+_encode: Final[Callable[[object], str]] = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
 
 
 def read(text: str) -> Remembered | None:

@@ -13,6 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +51,7 @@ class LocalReferences:
     def _text(self, reference: Reference) -> str:
         match reference.kind:
             case "file":
-                return self._file(Path(reference.target))
+                return self._file(_path(reference.target))
             case "credential":
                 return self._credential(reference.target)
             case "env":
@@ -87,6 +88,9 @@ class LocalReferences:
         if text is None:
             raise _Unreadable("this variable is not set")
         return text
+
+
+_path: Final = lru_cache(maxsize=1024)(Path)  # to take a name apart costs as much as to read the file
 
 
 class _Unreadable(Exception):  # noqa: N818  # never leaves this module

@@ -36,6 +36,8 @@ _encode: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators
 
 def plain(value: object, depth: int = 0) -> Plain:
     """Return `value` as JSON data: secrets masked, what is not data as its type's name, what is long cut."""
+    if value is None or type(value) in _AS_THEY_ARE:
+        return value  # type: ignore[return-value]  # mypy does not narrow by a set of types
     for kind, show in _SHOWN:
         if isinstance(value, kind):
             return show(value, depth)
@@ -52,7 +54,7 @@ def _list(value: Sequence[object], depth: int) -> Plain:
     return CUT if depth == DEPTH_LIMIT else [plain(member, depth + 1) for member in value[:MEMBERS_LIMIT]]
 
 
-def _text(text: str) -> str:
+def _text(text: str, _depth: int = 0) -> str:
     if len(text) > TEXT_LIMIT:
         text = text[:TEXT_LIMIT] + CUT
     # a lone surrogate is JSON to Python and an error to strict readers
@@ -95,8 +97,9 @@ def _places(trace: TracebackType | None) -> Iterator[str]:
         trace = trace.tb_next
 
 
+_AS_THEY_ARE: Final = frozenset({int, bool})
 _SHOWN: Final[tuple[tuple[Any, Callable[[Any, int], Plain]], ...]] = (
-    (str, lambda value, _: _text(value)),
+    (str, _text),
     ((int, NoneType), lambda value, _: value),
     (float, lambda value, _: value if math.isfinite(value) else str(value)),
     ((list, tuple), _list),
@@ -110,12 +113,17 @@ _SHOWN: Final[tuple[tuple[Any, Callable[[Any, int], Plain]], ...]] = (
 
 def bounded(members: Mapping[str, Plain]) -> Mapping[str, Plain]:
     """Return `members`, or their head only where a line of all would be over the limit."""
-    return members if len(_encode(members)) <= LINE_LIMIT else {**dict(islice(members.items(), 4)), "cut": True}
+    return members if len(_encode(members)) <= LINE_LIMIT else _cut(members)
+
+
+def _cut(members: Mapping[str, Plain]) -> Mapping[str, Plain]:
+    return {**dict(islice(members.items(), 4)), "cut": True}
 
 
 def as_json(members: Mapping[str, Plain]) -> str:
     """Return one line of JSON in ASCII."""
-    return _encode(bounded(members)) + "\n"
+    text = _encode(members)
+    return (text if len(text) <= LINE_LIMIT else _encode(_cut(members))) + "\n"
 
 
 def as_message(members: Mapping[str, Plain]) -> str:

@@ -17,7 +17,8 @@ PR_SET_DUMPABLE: Final = 4  # prctl(2)
 FILES_OF_A_WALK: Final = (
     2  # a connection to the provider and one to Vault; more than one file of a secret is never open
 )
-OWN_FILES: Final = 32  # log, ledger, journal, loop, and what is there at the start
+RARELY: Final = (20_000, 20, 20)  # objects more than there were, and rounds of the generation below
+OWN_FILES: Final = 64  # log, ledger, journal, loop, what is there at the start, and connections that are kept
 
 
 def harden() -> tuple[str, ...]:
@@ -53,8 +54,11 @@ def keep_what_stands() -> None:
 
     Else it looks through everything that is known of every job again and again, while nobody is served: of ten
     thousand jobs for an eighth of a second. And to read jobs.toml takes more memory than the jobs do that come of it.
+    From then on it looks more rarely: a rotation makes hundreds of objects, next to none of them in a ring, and with
+    Python's usual thresholds to look for those takes a twelfth of a burst.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*RARELY)
     with suppress(AttributeError, OSError):  # glibc's alone
         ctypes.CDLL(None).malloc_trim(0)

@@ -19,10 +19,17 @@ from refresher.core.settings import Postgres
 
 CONNECT_S: Final = 5.0
 COMMAND_S: Final = 10.0
+UPKEEP_S: Final = 300.0  # a million jobs are held against the table in seconds, by a busy server in many more
 OLDEST_SERVER: Final = 150_000  # server_version_num
 FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-# A server that hears nothing of this machine any more lets go of its locks after some 15 s.
-ALIVE: Final = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3"}
+# A server that hears nothing of this machine any more lets go of its locks after some 15 s: where nothing is under way
+# by the keepalives, and where an answer was under way when the network went, by the fourth. They are the server's own.
+ALIVE: Final = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "14000",
+}
 
 
 class FleetError(RefresherError):
@@ -54,13 +61,18 @@ class Database:
         """The schema of everything that is ours."""
         return self.settings.schema
 
-    async def connect(self, what: str, dsn: str = "", more: Mapping[str, str] | None = None) -> asyncpg.Connection:
-        """Return a new connection for `what`; `more` are settings of its session. Raises FAILURES."""
+    async def connect(
+        self, what: str, dsn: str = "", more: Mapping[str, str] | None = None, *, command_s: float = COMMAND_S
+    ) -> asyncpg.Connection:
+        """Return a new connection for `what`; `more` are settings of its session. Raises FAILURES.
+
+        A statement takes `command_s` seconds at most; an administrator's, by `dsn`, as long as it takes.
+        """
         settings = self.settings
         password = None if dsn or settings.password is None else self._read(settings.password).reveal()
         session = {
             "application_name": f"refresher {what} {self._holder}",
-            "statement_timeout": "0" if dsn else f"{COMMAND_S * 1000:.0f}",
+            "statement_timeout": "0" if dsn else f"{command_s * 1000:.0f}",
             "idle_in_transaction_session_timeout": "10000",
             **ALIVE,
             **(more or {}),
@@ -70,7 +82,7 @@ class Database:
                 dsn or settings.dsn,
                 password=password,
                 timeout=CONNECT_S,
-                command_timeout=None if dsn else COMMAND_S,
+                command_timeout=None if dsn else command_s,
                 server_settings=session,
             )
 

@@ -12,7 +12,7 @@ import refresher
 from refresher.core import timeline
 from refresher.ports import Clock
 from refresher.scheduler.claims import Claims
-from refresher.scheduler.database import Database, FleetError, close
+from refresher.scheduler.database import UPKEEP_S, Database, FleetError, close
 from refresher.scheduler.queue_table import Connection, QueueTable, digest_of
 from refresher.scheduler.schema import unfit, version_of
 
@@ -65,12 +65,13 @@ class Upkeep:
     async def rounds(self, connection: Connection) -> None:
         """For ever: hold jobs.toml against the table, say that we are there, and pass on what is urgent.
 
-        The first takes a connection of its own: with a million jobs it takes seconds, and nobody is to wait for it.
+        The first takes a connection of its own: with a million jobs it takes seconds, and nobody is to wait for it, nor
+        does a slow one end the cycle.
         """
         while True:
             every, now = self._settings.reconcile.total_seconds(), self._clock.monotonic()
             if self._checked is None or now - self._checked >= every:
-                apart = await self._database.connect("upkeep")
+                apart = await self._database.connect("upkeep", command_s=UPKEEP_S)
                 try:
                     await self.reconcile(apart)
                 finally:

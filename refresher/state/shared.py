@@ -4,6 +4,7 @@ Rules of this module:
 - The local ledger keeps all that this node did. What another node must know goes to PostgreSQL before the job does.
 - It is never in the way: `note` returns at once; what PostgreSQL does not take is kept for the next time.
 - No secret is ever in it: fingerprints are keyed, by a key that stands in Vault.
+- The nodes' clocks need not agree: how long ago a job was told of, PostgreSQL says.
 - What a person has decided of a job stands in a column of its own: no walk that was under way writes it over.
 """
 
@@ -11,12 +12,13 @@ import asyncio
 import socket
 from collections.abc import Collection, Iterable
 from dataclasses import astuple, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeAlias
 
 from refresher.core import remembered, timeline
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import News, Remembered
+from refresher.ports import Clock
 from refresher.state.ledger import QUIET, attempt_of, by_job
 from refresher.state.tables import MOST, RETENTION, Attempt
 
@@ -24,6 +26,7 @@ BACKLOG: Final = 10_000  # jobs that wait for PostgreSQL
 EACH: Final = 50  # attempts of one job that do
 PAGE: Final = 500  # jobs of which is heard in one go
 TRIED: Final = ("job", "at", "outcome", "duration_ms", "expires_at")
+ROW: Final = "job, kept, orders, holder, host, updated, now() - updated AS age"
 Cursor: TypeAlias = tuple[datetime, str]
 
 
@@ -63,8 +66,8 @@ class _Waiting:
 class SharedLedger:
     """ports.Ledger of one node of a fleet."""
 
-    def __init__(self, local: Local, schema: str, holder: str) -> None:
-        self._local = local
+    def __init__(self, local: Local, schema: str, holder: str, clock: Clock) -> None:
+        self._local, self._clock = local, clock
         self._jobs, self._attempts = f"{schema}.refresher_jobs", f"{schema}.refresher_attempts"
         self._schema, self._holder, self._host = schema, holder, socket.gethostname()
         self._known: dict[str, Remembered | None] = {}
@@ -82,7 +85,10 @@ class SharedLedger:
         return self._local.dropped
 
     def recall(self, job: str) -> Remembered | None:
-        """Return what the fleet keeps of `job`, once after each `fetch`; else what this node kept."""
+        """Return what the fleet keeps of `job`, once after each `fetch`; else what this node kept.
+
+        What it has noted, it had done before it told of it: who says otherwise has a clock that is ahead of ours.
+        """
         return self._known.pop(job) if job in self._known else self._local.recall(job)
 
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
@@ -120,13 +126,13 @@ class SharedLedger:
         """Have what the fleet keeps of `job` ready to be recalled, with what this node has not told yet."""
         await self.tell(connection, (job,))
         self._known.pop(job, None)
-        for row in await connection.fetch(f"SELECT kept, orders FROM {self._jobs} WHERE job = $1", job):  # noqa: S608  # names of our own
-            self._known[job] = _read(row)
+        for row in await connection.fetch(f"SELECT {ROW} FROM {self._jobs} WHERE job = $1", job):  # noqa: S608  # names of our own
+            self._known[job] = self._read(row)
 
     async def news(self, connection: Connection, after: Cursor) -> tuple[list[News], Cursor | None]:
         """Return a page of what the nodes have told since `after`, and where it goes on; None: that was all."""
         rows = await connection.fetch(
-            f"SELECT job, kept, orders, holder, host, updated FROM {self._jobs} WHERE (updated, job) > ($1, $2)"  # noqa: S608  # as above
+            f"SELECT {ROW} FROM {self._jobs} WHERE (updated, job) > ($1, $2)"  # noqa: S608  # as above
             f" ORDER BY updated, job LIMIT {PAGE}",
             *after,
         )
@@ -136,7 +142,7 @@ class SharedLedger:
         """Return what the fleet keeps of `job`, if anything."""
         return self._news(
             await connection.fetch(
-                f"SELECT job, kept, orders, holder, host, updated FROM {self._jobs} WHERE job = $1",  # noqa: S608  # as above
+                f"SELECT {ROW} FROM {self._jobs} WHERE job = $1",  # noqa: S608  # as above
                 job,
             )
         )
@@ -146,8 +152,16 @@ class SharedLedger:
         return [
             News(job=row["job"], kept=kept, holder=row["holder"], at=row["updated"], host=row["host"] or "")
             for row in rows
-            if row["job"] not in self._waiting and (kept := _read(row)) is not None
+            if row["job"] not in self._waiting and (kept := self._read(row)) is not None
         ]
+
+    def _read(self, row: Any) -> Remembered | None:  # noqa: ANN401  # a row of the driver's
+        """Return what a row keeps, as of when it was told of, by our clock."""
+        if (kept := remembered.read(row["kept"])) is None:
+            return None
+        kept = kept.as_of(self._clock.now() - max(row["age"], timedelta()))
+        orders = None if row["orders"] is None else remembered.orders_in(row["orders"])
+        return kept if orders is None else replace(kept, orders=orders)
 
     async def tell(self, connection: Connection, jobs: Iterable[str] | None = None) -> None:
         """Tell the fleet what was noted of `jobs`, or of all; one after the other, so that nothing is told twice."""
@@ -208,12 +222,6 @@ class SharedLedger:
             f" OR id <= (SELECT max(id) FROM {self._attempts}) - {MOST * 10}",
             RETENTION.total_seconds(),
         )
-
-
-def _read(row: Any) -> Remembered | None:  # noqa: ANN401  # a row of the driver's
-    kept = remembered.read(row["kept"])
-    orders = None if row["orders"] is None else remembered.orders_in(row["orders"])
-    return kept if kept is None or orders is None else replace(kept, orders=orders)
 
 
 async def history(connection: Connection, schema: str, job: str | None, since: datetime | None) -> list[Attempt]:

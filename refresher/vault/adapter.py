@@ -43,7 +43,7 @@ class Adapter(HvacAdapter):  # type: ignore[misc]  # hvac has no types
         query = f"?{urlencode(sent['params'])}" if sent.get("params") else ""
         request = HttpRequest(
             method=method.upper(),
-            url=self.urljoin(self._cluster.address, url) + query,
+            url=f"{self._cluster.address.rstrip('/')}/{url.strip('/')}{query}",
             headers=(*self._headers(), *(sent.get("headers") or {}).items()),
             body=json.dumps(sent["json"]).encode() if "json" in sent else b"",
         )

@@ -69,7 +69,7 @@ class Session:
         self, request: Callable[[Adapter], Awaitable[Reply]], place: Location | None
     ) -> tuple[Secret, Reply]:
         token = await self._login.token()
-        if token != self._token:  # its login saw all that is noted
+        if token is not self._token and token != self._token:  # its login saw all that is noted
             self._token, self._indexes = token, {}
         index = self._login.index
         if place is not None:

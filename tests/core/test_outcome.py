@@ -29,7 +29,7 @@ NAMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
 
 
 def an_outcome(name: OutcomeName = "rotated", **changes) -> Outcome:
-    return Outcome(**{"job": "crm", "outcome": name, "reason": "due", "destinations": ((PLACE, 4),)} | changes)
+    return Outcome(**{"job": "crm", "outcome": name, "reason": "due", "places": (PLACE,), "versions": (4,)} | changes)
 
 
 def trouble(**changes) -> Trouble:
@@ -46,10 +46,11 @@ def test_every_outcome_has_the_promised_shape(name):
         retry_after=30,
         expires_at=NOW + timedelta(hours=1, microseconds=1),
         renew_at=NOW,
-        destinations=((PLACE, 4), (OTHER, None)),
+        places=(PLACE, OTHER),
+        versions=(4, None),
         duration=timedelta(milliseconds=12.6),
     )
-    for one in (full, an_outcome(name), crashed(a_job(), None, ((PLACE, None),))):
+    for one in (full, an_outcome(name), crashed(a_job(), None, (None,))):
         jsonschema.validate(json.loads(json.dumps(one.as_json())), SHAPE)
     assert full.as_json() == {
         "job": "crm",
@@ -111,7 +112,7 @@ def test_no_recovery_is_told_of_what_was_not_told(before):
 
 
 def test_several_paths_are_a_list():
-    event = tell_rotated(an_outcome(destinations=((PLACE, 4), (OTHER, 2))), None, {})[0]
+    event = tell_rotated(an_outcome(places=(PLACE, OTHER), versions=(4, 2)), None, {})[0]
     assert event.fields["path"] == ("secret/tokens/crm", "eu:kv/tokens/crm")
 
 

@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from secrets import token_hex
 
 from refresher.cli import main
+from refresher.scheduler.guard import key_of
 from tests.e2e.crowd import POLICY, Crowd
-from tests.e2e.site import Daemon, Site
+from tests.e2e.site import RECORD, REFRESHER, Daemon, Site
 from tests.servers.postgres import PASSWORD, Base
 
 LEASE, POLL = 3, 1
+SCHEMA, NUMBERS = "refresher", 2**64
 INVALID = b'{"error": "invalid_grant"}'  # with the status of a reply that is well, which no client may trust
 RECORDS = """
 path "{mount}/data/refresher/*" {{ capabilities = ["create", "update", "read"] }}
@@ -70,8 +72,9 @@ class Fleet:
             host.write()
         assert main(["cluster", "install", "--dsn", self.base.owner, "--config", str(self.site.config)]) == 0
 
-    def start(self, number: int) -> Daemon:
-        life = Daemon(self.hosts[number])
+    def start(self, number: int, *program: str) -> Daemon:
+        """Start the daemon of a host; `program` is what stands before its command, or in its place."""
+        life = Daemon(self.hosts[number], program or REFRESHER)
         self.lives.append(life)
         return life
 
@@ -79,6 +82,21 @@ class Fleet:
         found = self.base.sql("SELECT status, dedupe_key FROM refresher.pgqueuer ORDER BY 2")
         rows = (line.split("|") for line in found.splitlines())
         return [name for known, name in rows if known == status]
+
+    def locked_by(self, number: int) -> set[str]:
+        """Return the jobs whose locks the daemon of a host holds."""
+        found = self.base.sql(
+            "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks JOIN pg_stat_activity USING (pid)"  # noqa: S608  # nothing of it is from outside
+            " WHERE locktype = 'advisory' AND granted"
+            f" AND application_name = 'refresher guard {self.hosts[number].holder}'"
+        )
+        names = {key_of(SCHEMA, name) % NUMBERS: name for name in self.site.jobs}
+        return {names[int(line) % NUMBERS] for line in found.splitlines()}
+
+    def spent_by(self, number: int) -> set[str]:
+        """Return the jobs whose grant the daemon of a host has perhaps spent, by what stands in Vault."""
+        holder, records = self.hosts[number].holder, {name: self.site.read(RECORD + name) for name in self.site.jobs}
+        return {name for name, one in records.items() if one and (one["phase"], one["holder"]) == ("spending", holder)}
 
     def close(self) -> None:
         for life in self.lives:

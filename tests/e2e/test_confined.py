@@ -84,7 +84,7 @@ def test_too_few_descriptors_for_its_limits_are_told_at_the_start(site):
         warning = daemon.wait_for("started", level="warning")["warning"]
         assert daemon.stop() == 0
     assert warning == (
-        "100 requests at once may need 232 open files, and 64 are allowed: raise LimitNOFILE= of the service"
+        "100 requests at once may need 264 open files, and 64 are allowed: raise LimitNOFILE= of the service"
         " (ulimit -n), or lower [limits] total"
     )
 

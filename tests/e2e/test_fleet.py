@@ -1,7 +1,9 @@
 """Three nodes, each a process, on a real PostgreSQL and a real OpenBao: a node is killed, PostgreSQL crashes."""
 
 import signal
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,38 @@ def test_what_a_killed_node_had_is_walked_again_by_another_in_time(site: Site, b
         assert set(slow.counts().values()) == {2}, "and none twice"
         assert late <= LEASE + POLL + SLACK
         assert all(site.token(name) for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("program", "overlaps"),
+    [((), 0), ((sys.executable, str(Path(__file__).with_name("unguarded.py"))), len(NAMES))],
+    ids=["guarded", "without"],
+)
+def test_nobody_walks_what_a_frozen_node_has_and_without_the_guard_they_do(
+    site: Site, base: Base, measured, program: tuple[str, ...], overlaps: int
+):
+    slow = Strict(lambda _: HOUR, latency=40)
+    with slow.serving(), fleet_of(site, base) as fleet:
+        enrol(site, slow, NAMES)
+        fleet.open_to_all()
+        fleet.install()
+        frozen = fleet.start(0, *program)
+        slow.wait(lambda: len(slow.asked) == len(NAMES), "all are asked for, and nobody is answered")
+        fleet.start(1, *program).wait_for("started", level="info")
+        owners = "SELECT DISTINCT queue_manager_id FROM refresher.pgqueuer WHERE status = 'picked'"
+        before = base.sql(owners)
+        frozen.process.send_signal(signal.SIGSTOP)
+        ends = time.monotonic() + LEASE + POLL + SLACK
+        slow.wait(lambda: before not in base.sql(owners), "the lease is over: the rows are the other's")
+        time.sleep(max(ends - time.monotonic(), 0.0) + POLL)
+        asked = slow.counts()
+        frozen.process.send_signal(signal.SIGCONT)
+        twice = [name for name in NAMES if asked[name] > 1]
+        measured(
+            f"frozen for {time.monotonic() - ends + LEASE + POLL + SLACK:.0f} s, with a lease of {LEASE} s"
+            f"{', without the guard' if program else ''}: {len(twice)} of {len(NAMES)} jobs walked twice at once"
+        )
+        assert len(twice) == overlaps
 
 
 @pytest.mark.nightly

@@ -42,6 +42,6 @@ def answer(status: int, body: object = None, **headers: str) -> HttpResponse:
     return HttpResponse(status=status, headers=named, body=raw)
 
 
-def lost(why: str = "connection lost", *, sent: bool = True) -> TransportError:
+def lost(why: str = "connection lost", *, sent: bool = True, stale: bool = False) -> TransportError:
     """Make the error of a request that got no answer."""
-    return TransportError("transport", why, sent=sent)
+    return TransportError("transport", why, sent=sent, stale=stale)

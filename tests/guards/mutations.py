@@ -70,8 +70,8 @@ MUTATIONS = (
     Mutation(
         "L5",
         "refresher/http.py",
-        'raise TransportError("transport", why_of(error), sent=progress.connected) from None',
-        'raise TransportError("transport", str(error), sent=progress.connected) from error',
+        'raise TransportError("transport", why_of(error), sent=progress.sent, stale=progress.stale) from None',
+        'raise TransportError("transport", str(error), sent=progress.sent) from error',
         "wire/test_why.py::test_every_foreign_exception_becomes_a_transport_error",
     ),
     Mutation(

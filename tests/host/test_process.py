@@ -57,7 +57,7 @@ def test_a_system_without_prctl_is_told_of(monkeypatch: pytest.MonkeyPatch, fail
     assert process.harden() == ("the process stays dumpable: a debugger of the same user can read its memory",)
 
 
-@pytest.mark.parametrize(("walks", "allowed", "short"), [(16, 64, False), (17, 64, True), (10**6, -1, False)])
+@pytest.mark.parametrize(("walks", "allowed", "short"), [(16, 96, False), (17, 96, True), (10**6, -1, False)])
 def test_too_few_open_files_are_told(monkeypatch, walks, allowed, short):
     monkeypatch.setattr(process.resource, "getrlimit", lambda _which: (allowed, -1))
     assert bool(process.files_short(walks)) == short

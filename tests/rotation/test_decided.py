@@ -14,7 +14,7 @@ from refresher.core.model import Location
 from refresher.core.orders import Orders
 from refresher.core.published import StateRecord
 from refresher.core.secret import Secret
-from refresher.decided import FACTS, Decided
+from refresher.decided import Decided, facts_of
 from tests.core.builders import NOW, PLACE, a_job, a_token_held
 
 MINUTE = timedelta(minutes=1)
@@ -25,7 +25,7 @@ OTHERS = {
     "job": a_job(name="another"),
     "held": (a_token_held(2 * MINUTE),),
     "behind": {PLACE: replace(TROUBLE, kind="outage")},
-    "known_ours": frozenset({PLACE}),
+    "known_ours": (PLACE,),
     "record": StateRecord(version=1, refresh_token=Secret("RT"), updated_at=NOW),
     "latch": replace(TROUBLE, kind="permanent"),
     "trouble": TROUBLE,
@@ -75,6 +75,7 @@ NONE = {  # of any value: no fact
     "former": object(),
     "leaving": True,
     "warned": "expired",
+    "decided": (1,),
 }
 
 
@@ -89,7 +90,7 @@ def test_each_field_of_a_charge_is_a_fact_or_none():
         assert charge(**{name: value}).facts(NOW, "h") == charge().facts(NOW, "h"), name
     for name, value in OTHERS.items():
         assert charge(**{name: value}).facts(NOW, "h") != charge().facts(NOW, "h"), name
-        assert FACTS(charge(**{name: value})) != FACTS(charge()), name
+        assert facts_of(charge(**{name: value})) != facts_of(charge()), name
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -162,4 +163,4 @@ def test_a_wait_is_decided_once(monkeypatch):
 def test_another_place_is_another_job():
     one = charge(held=(a_token_held(),))
     other = charge(held=(a_token_held(),), job=a_job(destinations=(Location(mount="secret", path="b"),)))
-    assert FACTS(one) != FACTS(other)
+    assert facts_of(one) != facts_of(other)

@@ -79,10 +79,10 @@ async def test_nothing_is_remembered_of_a_job_that_is_gone():
     house.provider.refreshes = True
     async with house.serving():
         await house.advance(MINUTE)
-        assert house.roster._decided._waits.keys() == {"a", "b"}
+        assert all(charge.decided for charge in house.roster.charges.values())
         house.update(refreshing("b"))
         await house.advance(MINUTE)
-        assert house.roster._decided._waits.keys() == {"b"}, "a refresh token is among what was decided by"
+        assert house.roster.charges.keys() == {"b"}, "a refresh token is among what was decided by"
 
 
 async def test_a_removed_job_that_comes_back_meanwhile_goes_on():

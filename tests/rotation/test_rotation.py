@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from refresher.core.model import Location
 from refresher.core.policy import Held
 from tests.core.builders import NOW, PLACE, STATE
@@ -272,3 +274,35 @@ async def test_a_request_without_an_answer_is_made_again_later():
     assert (await stage.rotate()).outcome == "rejected_transient"
     assert (await stage.rotate()).reason == "backoff"
     assert (await stage.later(seconds=1)).outcome == "rotated"
+
+
+async def test_a_request_that_met_a_dead_connection_is_made_once_more_on_its_own():
+    stage = Stage(lost(stale=True), token())
+    outcome = await stage.rotate()
+
+    assert outcome.outcome == "rotated"
+    assert [request.repeatable for request in stage.http.requests] == [True, False]
+    assert stage.sink.told("warning", "error") == []
+
+
+async def test_a_request_is_made_once_more_and_no_more():
+    stage = Stage(lost(stale=True), lost(stale=True))
+    outcome = await stage.rotate()
+
+    assert (outcome.outcome, len(stage.http.requests)) == ("rejected_transient", 2)
+
+
+@pytest.mark.parametrize("job", [refreshing(), refresh_only(), replaceable(revokes_previous=True)])
+async def test_what_may_be_spent_has_a_connection_of_its_own_and_is_not_sent_again(job):
+    stage = Stage(lost(stale=True), job=job)
+    await stage.rotate()
+
+    assert [request.repeatable for request in stage.http.requests] == [False]
+
+
+async def test_what_is_signed_is_signed_anew_for_the_second_request():
+    stage = Stage(lost(stale=True), token(), job=replaceable(client_auth="client_secret_jwt"))
+    await stage.rotate()
+
+    first, second = (form["client_assertion"] for form in stage.sent())
+    assert first != second

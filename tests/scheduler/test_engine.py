@@ -15,12 +15,12 @@ from pgqueuer.domain.models import TracebackRecord
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from refresher.scheduler import engine as engines
-from refresher.scheduler.database import close
+from refresher.scheduler.database import Database, close
 from refresher.scheduler.guard import Guard
 from refresher.scheduler.queries import FencedQueries
 from refresher.scheduler.queue_table import QueueTable, builders
 from refresher.scheduler.upkeep import Upkeep
-from tests.scheduler.nodes import LEASE, NoNotes, database_of, install, node, until
+from tests.scheduler.nodes import LEASE, PATIENCE, NoNotes, database_of, install, node, until
 from tests.servers.postgres import Base
 
 pytestmark = pytest.mark.e2e
@@ -281,6 +281,16 @@ async def test_a_node_that_is_gone_loses_its_locks(fleet: Base, monkeypatch: pyt
                 each.cancel()
 
 
+async def test_the_server_drops_a_session_whose_machine_is_gone(fleet: Base):
+    """Soon, whatever was under way; tests/e2e/test_partition.py sees it do so."""
+    async with connection(fleet) as one:
+        idle, interval, count, unsent = [
+            int(await one.fetchval("SELECT setting FROM pg_settings WHERE name = $1", name))
+            for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+        ]
+    assert idle + interval * count == unsent / 1000 == 14
+
+
 # --- 5: reconcile
 
 
@@ -297,6 +307,23 @@ async def test_a_row_that_is_lost_is_made_again(fleet: Base):
         await lost_row(fleet, one)
         one.claims.wishes.told.set()
         assert await one.due() == ("crm",)
+
+
+async def test_a_slow_one_ends_nothing(fleet: Base, monkeypatch: pytest.MonkeyPatch):
+    """A million jobs take a busy server longer than any statement that somebody waits for may take."""
+    monkeypatch.setitem(Database.connect.__kwdefaults__, "command_s", 1.5)
+    unknown, done = QueueTable.unknown, asyncio.Event()
+
+    async def slow(table, connection, jobs):
+        await connection.execute("SELECT pg_sleep(3)")
+        done.set()
+        return await unknown(table, connection, jobs)
+
+    monkeypatch.setattr(QueueTable, "unknown", slow)
+    async with node(fleet, JOB) as one:
+        await one.due()
+        await asyncio.wait_for(done.wait(), PATIENCE)
+        assert one.told.names() == []
 
 
 async def test_without_reconcile_it_stays_lost(fleet: Base, monkeypatch: pytest.MonkeyPatch):

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refresher.scheduler.database import close
-from refresher.scheduler.queue_table import builders
-from tests.scheduler.nodes import database_of, install, node
+from tests.scheduler.nodes import install, node
 from tests.servers.postgres import Base, Postgres, new_base
 
 pytestmark = [pytest.mark.e2e, pytest.mark.nightly, pytest.mark.timeout(600)]
@@ -19,12 +17,12 @@ LEAD_S = 20
 CROWDS = [(100_000, 50, 1.0, 0.2), (1_000_000, 100, 2.0, 0.5)]
 
 
-def fill(base: Base, resting: int, due: int, seconds: int) -> None:
-    """Put jobs in the table that rest for an hour and more, and some that come due evenly after a while."""
+def fill(base: Base, resting: int, due: int, seconds: int, *, lead_s: int = LEAD_S) -> None:
+    """Put jobs in the table that rest for an hour and more, and some that come due evenly after `lead_s`."""
     base.sql(
         "INSERT INTO refresher.pgqueuer (priority, entrypoint, payload, dedupe_key, status, execute_after)"  # noqa: S608  # nothing of it is from outside
         " SELECT 0, 'refresh:oauth2', convert_to('job-' || n, 'UTF8'), 'job-' || n, 'queued', now() + CASE"
-        f" WHEN n < {due} THEN interval '{LEAD_S} s' + n * interval '1 s' * {seconds} / {due}"
+        f" WHEN n < {due} THEN interval '{lead_s} s' + n * interval '1 s' * {seconds} / {due}"
         f" ELSE interval '1 h' + n * interval '10 ms' END FROM generate_series(0, {resting + due - 1}) AS n"
     )
     base.sql("VACUUM ANALYZE refresher.pgqueuer")
@@ -69,20 +67,3 @@ async def test_a_crowd(mortal_postgres: Postgres, measured, resting: int, pace: 
     )
     assert p99 < late_s
     assert load < cores
-
-
-async def test_a_million_rows_are_never_read_whole(mortal_postgres: Postgres):
-    base = new_base(mortal_postgres)
-    await install(base)
-    fill(base, 1_000_000, 100, 20)
-    connection = await database_of(base, password=object()).connect("test")
-    _, queue = builders("refresher")
-    providers = "'{refresh:oauth2,refresh:semansys,refresh:exec}'"
-    asked = {
-        "the next due time": queue.build_next_deferred_eta_query().replace("$1", providers),
-        "what is due": queue.build_has_eligible_queued_work().replace("$1", providers),
-    }
-    for what, statement in asked.items():
-        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}"))
-        assert "Seq Scan" not in plan, f"{what}:\n{plan}"
-    await close(connection)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from refresher.core.orders import Orders
+from refresher.host.clock import SystemClock
 from refresher.scheduler.database import close
 from refresher.scheduler.news import START
 from refresher.state import shared
@@ -38,7 +39,7 @@ async def connection(base: Base):
 
 
 async def test_what_one_node_notes_another_recalls(connection):
-    one, two = (SharedLedger(Local(), "refresher", holder) for holder in ("one", "two"))
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
     one.note(ENDED, NOW, KEPT)
     await two.fetch(connection, "crm")
     assert two.recall("crm") is None, "not told yet"
@@ -50,7 +51,7 @@ async def test_what_one_node_notes_another_recalls(connection):
 
 
 async def test_what_is_not_told_yet_is_newer(connection):
-    one, two = (SharedLedger(Local(), "refresher", holder) for holder in ("one", "two"))
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
     one.note(ENDED, NOW, KEPT)
     await one.tell(connection)
     newer = replace(KEPT, refused="another")
@@ -62,9 +63,23 @@ async def test_what_is_not_told_yet_is_newer(connection):
     assert one.recall("crm") == newer
 
 
+async def test_what_a_node_noted_whose_clock_is_ahead_was_done_before_it_told(connection):
+    """Else the others would keep the pause between two fetches from when it is by their clocks, or from now on."""
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
+    now, ahead = SystemClock().now(), timedelta(minutes=10)
+    attempted = replace(KEPT.attempted, at=now + ahead)
+    one.note(ENDED, now + ahead, replace(KEPT, attempted=attempted, fetched_at=now + ahead - timedelta(seconds=1)))
+    await one.tell(connection)
+    await connection.execute("UPDATE refresher.refresher_jobs SET updated = now() - interval '20 s'")
+    await two.fetch(connection, "crm")
+    kept = two.recall("crm")
+    assert abs(kept.attempted.at - now + timedelta(seconds=20)) < timedelta(seconds=5)
+    assert kept.attempted.at - kept.fetched_at == timedelta(seconds=1)
+
+
 async def test_the_history_is_of_all(connection):
     for number, holder in enumerate(("one", "two", "one")):
-        book = SharedLedger(Local(), "refresher", holder)
+        book = SharedLedger(Local(), "refresher", holder, SystemClock())
         book.note(ENDED, NOW + timedelta(minutes=number), KEPT)
         book.note(replace(ENDED, outcome="fresh"), NOW, KEPT)
         await book.tell(connection)
@@ -77,7 +92,7 @@ async def test_the_history_is_of_all(connection):
 
 
 async def test_a_walk_that_was_under_way_does_not_write_over_what_a_person_has_decided(connection):
-    one, two = (SharedLedger(Local(), "refresher", holder) for holder in ("one", "two"))
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
     one.note(ENDED, NOW, KEPT)
     await one.tell(connection)
     paused = Orders(paused_until=NOW + timedelta(hours=1))
@@ -91,7 +106,7 @@ async def test_a_walk_that_was_under_way_does_not_write_over_what_a_person_has_d
 
 async def test_what_was_told_is_heard_page_by_page(connection, monkeypatch):
     monkeypatch.setattr(shared, "PAGE", 2)
-    one, two = (SharedLedger(Local(), "refresher", holder) for holder in ("one", "two"))
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
     for number in range(5):
         one.note(replace(ENDED, job=f"job-{number}"), NOW, KEPT)
     await one.tell(connection)
@@ -107,7 +122,7 @@ async def test_what_was_told_is_heard_page_by_page(connection, monkeypatch):
 
 async def test_the_page_s_timelines_are_of_all_nodes(connection):
     for number, holder in enumerate(("one", "two", "one")):
-        book = SharedLedger(Local(), "refresher", holder)
+        book = SharedLedger(Local(), "refresher", holder, SystemClock())
         book.note(replace(ENDED, outcome="rotated"), NOW + timedelta(hours=number), KEPT)
         await book.tell(connection)
     found = await book.tried(connection, ["crm", "other"], NOW + timedelta(minutes=90))
@@ -119,7 +134,7 @@ async def test_the_page_s_timelines_are_of_all_nodes(connection):
 async def test_two_who_tell_at_once_tell_each_attempt_once(base: Base):
     await install(base)
     connections = [await database_of(base, password=object()).connect("test") for _ in range(2)]
-    book = SharedLedger(Local(), "refresher", "one")
+    book = SharedLedger(Local(), "refresher", "one", SystemClock())
     for number in range(20):
         book.note(ENDED, NOW + timedelta(minutes=number), KEPT)
     await asyncio.gather(*(book.tell(one, ("crm",)) for one in connections))

@@ -99,6 +99,12 @@ class Postgres:
             self.process.send_signal(how)
             self.process.wait(START_S)
 
+    def admit(self, network: str) -> None:
+        """Let nodes come from another network than loopback."""
+        with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all {ROLE} {network} scram-sha-256\n")
+        self.sql("SELECT pg_reload_conf()")
+
     def dsn(self, database: str, role: str = "owner") -> str:
         return f"postgresql://{role}@127.0.0.1:{self.port}/{database}"
 

@@ -37,7 +37,8 @@ ENDED = Outcome(
     error="invalid_client",
     http_status=401,
     expires_at=NOW,
-    destinations=((PLACE, 3),),
+    places=(PLACE,),
+    versions=(3,),
     duration=timedelta(milliseconds=12),
 )
 

@@ -64,6 +64,18 @@ async def test_each_channel_has_its_own_wire_and_keeps_it(channels, authority):
     assert (server.connections, plain.connections) == (2, 1)
 
 
+async def test_only_what_may_be_repeated_goes_over_a_connection_that_was_kept(clock):
+    channels = Channels(deadline=timedelta(seconds=5), keepalive=timedelta(), clock=clock)
+    async with peer() as server:
+        for repeatable in (True, False, True, False, True):
+            await channels.send(HttpRequest(url=server.url(), repeatable=repeatable))
+    await channels.aclose()
+
+    assert server.connections == 3
+    closes = [b"connection: close" in request.lower() for request in server.requests]
+    assert closes == [False, True, False, True, False]
+
+
 @pytest.mark.fault("F46")
 async def test_a_renewed_certificate_is_used_by_the_next_request(channels, authority, measured):
     names, channel = Names(), channel_of(authority)

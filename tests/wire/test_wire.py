@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from refresher import tls
+from refresher import connector, http, tls
 from refresher.core.errors import TransportError
 from refresher.core.model import HttpRequest
-from tests.fakes.peer import OK, listening, peer
+from tests.fakes.peer import OK, Peer, listening, peer
 
 
 def reply(status: str = "200 OK", body: bytes = b"{}", *headers: str) -> bytes:
@@ -118,6 +118,68 @@ async def test_without_keepalive_each_request_has_its_connection(wired):
 
     assert server.connections == 3
     assert b"connection: close" in server.requests[0].lower()
+
+
+async def test_no_more_connections_are_kept_than_may_be(wired):
+    async with peer() as one, peer() as other:
+        wire = wired(kept=1)
+        for server in (one, other, other, one, other):
+            await wire.send(HttpRequest(url=server.url(), body=b"a"))
+
+    assert (one.connections, other.connections) == (1, 3)
+
+
+async def test_a_connection_that_grew_old_is_not_kept(wired, monkeypatch):
+    monkeypatch.setattr(connector, "AGE", 0.0)
+    async with peer() as server:
+        wire = wired()
+        for _ in range(3):
+            await wire.send(HttpRequest(url=server.url(), body=b"a"))
+
+    assert server.connections == 3
+
+
+async def test_a_reply_that_nobody_asked_for_is_not_that_to_the_next_request(wired, monkeypatch):
+    more, lines = asyncio.Event(), []
+    note = http._note_connection
+    monkeypatch.setattr(http, "_note_connection", lambda line: (lines.append(line), note(line)))
+
+    async def talkative(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply(body=b"1"))
+        await more.wait()
+        writer.write(reply(body=b"of somebody else"))
+        await reader.read()
+        writer.close()
+
+    async with listening(talkative) as port:
+        wire, there = wired(), HttpRequest(method="GET", url=f"http://127.0.0.1:{port}/")
+        bodies = [(await wire.send(there)).body]
+        more.set()
+        async with asyncio.timeout(5):
+            while not lines[0].is_spoiled:  # noqa: ASYNC110  # nothing tells when it was read
+                await asyncio.sleep(0)
+        bodies.append((await wire.send(there)).body)
+
+    assert bodies == [b"1", b"1"]
+
+
+def _broken_off(server: Peer) -> bytes | None:
+    """Answer the first request; of the next nothing comes, or half."""
+    return OK if len(server.requests) == 1 else None if server.requests[-1].endswith(b"none") else OK[:20]
+
+
+@pytest.mark.parametrize(
+    ("keepalive", "body", "stale"), [(60, b"none", True), (60, b"half", False), (0, b"none", False)]
+)
+async def test_a_kept_connection_that_ended_before_anything_came_is_told_apart(wired, keepalive, body, stale):
+    async with peer(_broken_off) as server:
+        wire = wired(deadline=0.5, keepalive=keepalive)
+        await wire.send(HttpRequest(url=server.url(), body=b"a"))
+        with pytest.raises(TransportError) as caught:
+            await wire.send(HttpRequest(url=server.url(), body=body))
+
+    assert (caught.value.sent, caught.value.stale) == (True, stale)
 
 
 @pytest.mark.fault("F44")
