@@ -15,7 +15,7 @@ from refresher.core.orders import NO_ORDERS, Orders
 from refresher.core.outcome import Outcome
 from refresher.core.perishable import Life, Perishable
 from refresher.core.policy import Facts, Held, Trouble
-from refresher.core.published import StateRecord
+from refresher.core.published import Intent, StateRecord
 from refresher.core.remembered import Attempted, Seen
 from refresher.core.secret import Secret
 from refresher.core.shadow import Theirs
@@ -29,19 +29,16 @@ Tried: TypeAlias = Literal["", "taken", "refused", "unknown"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who we are. `holder` is this daemon's id, `key` keys its fingerprints, `instance` marks what it keeps."""
+    """This daemon's id, the mark of what it keeps, the fleet that it is a node of, and the key of its fingerprints."""
 
     instance: str
     holder: str
     key: bytes = field(repr=False)
+    fleet: str = ""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """A grant that we are about to spend, or have spent, as the state record says it."""
-
-    nonce: str
-    generation: int
+    @property
+    def seed(self) -> str:
+        return self.fleet or self.holder
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,6 +94,7 @@ class Charge:
     attempted: Attempted | None = None  # the last attempt at a rotation, of an earlier process too
     last: Outcome | None = None
     last_at: datetime | None = None
+    node: str = ""  # in a fleet, the node that has it in hand, or had it last
     carried: bool = False  # what the job had under its old name is under the new one
     former: "Charge | None" = None  # the job under its old name, while that is brought over
     leaving: bool = False  # its job is no longer configured: only what was issued is still written

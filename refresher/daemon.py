@@ -52,6 +52,9 @@ async def run(
     key = b""
     if settings.postgres is not None:
         async with build(settings, sinks=sinks, looks=True) as parts:
+            if why := await turns.unfit(settings.postgres, parts.local.read):
+                parts.sink.tell(Event(name="stopped", level="error", fields={"error": "schema", "why": why}))
+                return EX_UNAVAILABLE
             if not (key := await turns.key(parts)):
                 return EX_UNAVAILABLE
     async with build(settings, sinks=sinks, key=key, patience=LAST_CALL) as parts:
@@ -75,7 +78,7 @@ class Daemon:
         self._roster = parts.roster(self._turns.bell)
         self._rounds: list[asyncio.Task[None]] = []
         self._steady = partial(steady, clock=parts.clock, sink=parts.sink)
-        self._watch = Watch(self._roster, clock=parts.clock, sink=parts.sink, holder=parts.identity.holder)
+        self._watch = Watch(self._roster, clock=parts.clock, sink=parts.sink, holder=parts.identity.seed)
         self._watch.doubts = self._turns.bell.shared
         manager = Manager(parts.clock)
         self._heart = Heartbeat(self._roster, self._watch, manager=manager, clock=parts.clock, sink=parts.sink)
@@ -105,8 +108,8 @@ class Daemon:
             logins = [store.keep for store in parts.stores.values()]
             expiries = parts.expiries(roster)
             served = (
-                *control.rounds(parts, roster, expiries.logins),
-                *wiring.rounds(parts, roster, self._watch, self._heart, expiries.logins),
+                *control.rounds(parts, roster, expiries.logins, self._turns.hands),
+                *wiring.rounds(parts, roster, self._watch, self._heart, expiries.logins, fleet=self._turns.hands),
             )
             pulse = Pulse(roster, house=parts, standstill=self._heart.standstill)
             rounds: tuple[Round, ...] = (

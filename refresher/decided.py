@@ -99,4 +99,9 @@ def may_walk(scheduler: Scheduler | None, charge: Charge, *, force: bool = False
     """Whether a walk of `charge` is ours to begin. What is in our hands and unwritten is, whoever else is there."""
     if scheduler is None or force or charge.pending or charge.leaving:
         return True
-    return scheduler.ours(charge.job.name, urgent=charge.changed)
+    return scheduler.ours(charge.job.name, urgent=charge.changed or is_deleted(charge))
+
+
+def is_deleted(charge: Charge) -> bool:
+    """Whether readers have lost what stood there; where nothing ever stood, the job has its turn like the others."""
+    return any(one is None and at for one, at in zip(charge.held or (), charge.versions, strict=False))

@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import Final
 
 from refresher import intent as intents
-from refresher.charge import Charge, Identity, Intent
+from refresher.charge import Charge, Identity
 from refresher.core import entry, outcome, published
 from refresher.core.entry import Entry
 from refresher.core.errors import StoreConflictError, StoreError, StoreRefusedError
 from refresher.core.fingerprint import fingerprint
-from refresher.core.published import StateRecord
+from refresher.core.published import Intent, StateRecord
 from refresher.core.remembered import Seen
 from refresher.deletions import Deletions
 from refresher.journal_key import Keys

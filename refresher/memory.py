@@ -3,16 +3,19 @@
 Rules of this module:
 - The ledger tells; it never steers: whatever it raises is told of, and nobody waits.
 - What it keeps is by the wall clock, and a clock that is set back meanwhile puts nothing off.
+- In a fleet it tells the other nodes what stands at a job's paths, and hears it of them.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from refresher.behind import own
 from refresher.charge import Charge
-from refresher.core import outcome
+from refresher.core import outcome, policy
 from refresher.core.job import Job
-from refresher.core.remembered import Attempted, Remembered
+from refresher.core.policy import Held
+from refresher.core.remembered import Attempted, Remembered, Stands
 from refresher.ports import Clock, Ledger, Scheduler, Sink
 
 _T = TypeVar("_T")
@@ -21,8 +24,9 @@ _T = TypeVar("_T")
 class Memory:
     """Recalls and notes charges."""
 
-    def __init__(self, ledger: Ledger | None, sink: Sink, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger | None, sink: Sink, clock: Clock, *, shared: bool = False) -> None:
         self._ledger = ledger
+        self._shared = shared
         self._clock = clock
         self._sink = sink
         self._failures = 0
@@ -57,12 +61,12 @@ class Memory:
             charge.attempted = Attempted(at=at, outcome=ended.outcome, error=ended.error)
         elif charge.holding is None and not charge.unknown:
             return  # nothing was attempted, and nothing is to be remembered
-        kept = to_keep(charge).earlier(charge.now(self._clock) - self._clock.now())
+        kept = to_keep(charge, shared=self._shared).earlier(charge.now(self._clock) - self._clock.now())
         self._of(lambda ledger: ledger.note(ended, at, kept))
 
     def keep(self, charge: Charge) -> None:
         """Have the ledger keep what a person has decided of the job; nothing was attempted."""
-        self._of(lambda ledger: ledger.keep(charge.job.name, to_keep(charge)))
+        self._of(lambda ledger: ledger.keep(charge.job.name, to_keep(charge, shared=self._shared)))
 
     @staticmethod
     def _recalled(ledger: Ledger, job: Job) -> Remembered | None:
@@ -99,7 +103,43 @@ def recall(charge: Charge, kept: Remembered) -> Charge:
     return charge
 
 
-def to_keep(charge: Charge) -> Remembered:
+def hear(charge: Charge, kept: Remembered, seed: str) -> None:
+    """Have `charge` stand as another node left it. What we have read in Vault ourselves, and is newer, stays."""
+    recall(charge, kept)
+    if (stands := kept.stands) is None or any(str(place) not in stands.held for place in charge.job.destinations):
+        return
+    before = charge.held or (None,) * len(charge.job.destinations)
+    told = [stands.held[str(place)] for place in charge.job.destinations]
+    charge.held = held = tuple(_newer(old, new) for old, new in zip(before, told, strict=True))
+    if held != before:
+        known = charge.versions or (None,) * len(held)
+        charge.versions = tuple(at if one is None else one.version for one, at in zip(held, known, strict=True))
+        ours = {place for place, one in charge.standing if one is not None and one.ours}.union(charge.known_ours)
+        charge.known_ours = tuple(place for place in charge.job.destinations if place in ours)
+        charge.warned, charge.unknown, charge.leased_until, charge.replay_until = "", False, None, None
+        charge.hint, charge.scheduled = stands.hint, stands.scheduled
+    charge.behind = {  # which of the clusters are away is for each node to find out
+        place: one if one.kind != "outage" else replace(one, kind="store")
+        for place in charge.job.destinations
+        if (one := stands.behind.get(str(place))) is not None
+    }
+    if charge.last is not None and charge.attempted is not None:
+        renew_at = policy.renew_at(charge.facts(charge.attempted.at, seed))
+        charge.last = replace(charge.last, renew_at=renew_at)
+
+
+def _newer(ours: Held | None, told: Held | None) -> Held | None:
+    """Return the one that was written later, as far as that can be known: by Vault's version, else by its issue."""
+    if ours is None or told is None:
+        return ours or told
+    if ours.version is not None and told.version is not None:
+        return told if told.version > ours.version else ours
+    if ours.issued_at is None or told.issued_at is None:
+        return ours
+    return told if told.issued_at > ours.issued_at else ours
+
+
+def to_keep(charge: Charge, *, shared: bool = False) -> Remembered:
     """Return what the ledger is to keep: of Vault's troubles none, which a new process meets by itself."""
     providers = charge.trouble is not None and charge.trouble.kind in ("transient", "malformed", "internal")
     job = charge.job
@@ -116,4 +156,14 @@ def to_keep(charge: Charge) -> Remembered:
         orders=charge.orders,
         refresh_life=charge.refresh_life,
         places=tuple(map(str, (*job.destinations, *((job.state,) if job.irreplaceable else ())))),
+        stands=_stands(charge) if shared and charge.held is not None else None,
+    )
+
+
+def _stands(charge: Charge) -> Stands:
+    return Stands(
+        held={str(place): one for place, one in zip(charge.job.destinations, charge.held or (), strict=False)},
+        behind={str(place): one for place, one in charge.behind.items()},
+        hint=charge.hint,
+        scheduled=charge.scheduled,
     )

@@ -53,10 +53,10 @@ class Parts:
         stack.callback(self.ledger.close)
         if key and settings.postgres is not None:
             self.ledger = SharedLedger(self.ledger, settings.postgres.schema, known.holder, self.clock)
-        self.settings = settings
+        self.settings, fleet = settings, "" if settings.postgres is None else settings.postgres.schema
         warnings = (known.warning, self.ledger.warning, process.files_short(settings.limits.total))
         self.warnings = tuple(filter(None, (*settings.warnings, *warnings)))
-        self.identity = Identity(instance=settings.instance, holder=known.holder, key=key or known.key)
+        self.identity = Identity(instance=settings.instance, holder=known.holder, key=key or known.key, fleet=fleet)
         self.sink = Fanout(*sinks)
         self.timing = Timing(sinks, self.clock)
         self.stores: dict[str, Vault] = {}

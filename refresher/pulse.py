@@ -50,7 +50,7 @@ class Pulse:
         self._standstill = standstill
         self._clock = house.clock
         self._sink = house.sink
-        self._holder = house.identity.holder
+        self._holder = house.identity.seed
         self._failing = False
 
     async def beat(self) -> None:

@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from refresher import memory
 from refresher.behind import vault_is_back
 from refresher.charge import Charge, Identity
 from refresher.core import policy
 from refresher.core.job import Job
 from refresher.core.orders import Orders
 from refresher.core.outcome import Outcome
+from refresher.core.remembered import Remembered
 from refresher.core.settings import Limits
 from refresher.decided import may_walk
 from refresher.memory import Memory
@@ -41,12 +43,13 @@ class Roster:
         limits: Limits,
         ledger: Ledger | None = None,
     ) -> None:
-        self._memory = Memory(ledger, sink, clock)
+        self._memory = Memory(ledger, sink, clock, shared=scheduler is not None and scheduler.shared)
         self._heirs = {job.moved_from: name for name, job in jobs.items()}
         self.charges = {name: self._memory.charge(job) for name, job in jobs.items()}
         self._rotation = rotation
         self._scheduler = scheduler
         self._clock = clock
+        self._seed = identity.seed
         self._decided = rotation.decided
         self._outages = outages = Outages(stores=stores, clock=clock, sink=sink, wake=self.wake)
         self._walks = Walks(
@@ -99,6 +102,24 @@ class Roster:
         charge.orders = orders
         self._memory.keep(charge)
         self.settle(name)
+
+    def hear(self, name: str, kept: Remembered, node: str, *, own: bool) -> bool:
+        """Know how a node of the fleet left a job; False: not now, somebody is busy with it here."""
+        charge = self.charges.get(name)
+        if charge is not None and (name in self._walks or charge.pending):
+            charge.orders = kept.orders
+            return False
+        if charge is not None:
+            charge.orders, charge.node = kept.orders, node
+            if not own:
+                memory.hear(charge, kept, self._seed)
+            self.settle(name)
+        return True
+
+    def renew(self, name: str) -> None:
+        """Forget what may be long past of a job that comes into our hands, and know what the fleet keeps of it."""
+        if self._scheduler is not None and name not in self._walks:
+            self._memory.renew(self.charges.get(name), self._scheduler)
 
     async def alone(self, name: str, deed: Callable[[Charge], Awaitable[Outcome]]) -> None:
         """Do something with a job that nobody is busy with; meanwhile nobody is."""
@@ -221,6 +242,6 @@ class Roster:
     async def _listen(self) -> None:
         while self._scheduler is not None:
             for name in await self._walks.called(self._scheduler, self.charges):
-                self._memory.renew(None if name in self._walks else self.charges.get(name), self._scheduler)
+                self.renew(name)
                 self.settle(name)
             await asyncio.sleep(0)

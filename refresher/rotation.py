@@ -55,7 +55,7 @@ class Rotation:
             endpoint=endpoint, keeping=keeping, stores=stores, references=references, clock=clock, identity=identity
         )
         self._verifier = verifier
-        self.decided = Decided(identity.holder)
+        self.decided = Decided(identity.seed)
         self._endings = Endings(clock=clock, sink=sink, identity=identity, decided=self.decided)
         behind = Behind(clock=clock, sink=sink, identity=identity)
         self._look = look = Look(

@@ -42,6 +42,7 @@ def status_of(charge: Charge, now: datetime, holder: str) -> dict[str, object]:
             {"secret": one.what, "expires_at": _stamp(one.ends_at), "expiring": is_soon(one, now)}
             for one in charge.perishables
         ],
+        "node": charge.node or None,
         "shadow": [one.as_json(now) for one in charge.theirs] if charge.job.observed else None,
     }
 

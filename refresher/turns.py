@@ -5,15 +5,17 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from refresher.charge import Identity
 from refresher.core import errors
 from refresher.core.events import Event
 from refresher.core.job import Job
 from refresher.core.model import Location, Reference
+from refresher.core.outcome import tell_broken
+from refresher.core.remembered import News
 from refresher.core.secret import Secret
-from refresher.core.settings import Settings
+from refresher.core.settings import Postgres, Settings
 from refresher.endpoint import Endpoint
 from refresher.journal_key import Keys
 from refresher.ports import Clock, SecretStore, Sink
@@ -21,6 +23,9 @@ from refresher.providers import catalogue
 from refresher.roster import Roster
 from refresher.steady import Round
 from refresher.timed import Bell, Timing
+
+if TYPE_CHECKING:
+    from refresher.scheduler.hands import Hands
 
 AGAIN: Final = timedelta(seconds=2)
 PURPOSE: Final = b"fingerprints of the fleet"
@@ -51,6 +56,7 @@ class Alone:
 
     bell: Bell
     rounds: tuple[Round, ...] = ()
+    hands: None = None
 
     def begin(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
         """Nothing is to be begun."""
@@ -69,6 +75,7 @@ class Shared:
     stopping: Callable[[], None]
     end: Round
     rounds: tuple[Round, ...]
+    hands: "Hands"
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def begin(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
@@ -115,6 +122,20 @@ async def key(house: House) -> bytes:
         await house.clock.sleep(AGAIN)
 
 
+async def unfit(settings: Postgres, read: Callable[[Reference], Secret]) -> str:
+    """Return why this release can't use the fleet's tables, and what to do; `""`: it can, or PostgreSQL is away."""
+    from refresher.scheduler import administration, schema  # noqa: PLC0415  # the extra, where it is asked for
+    from refresher.scheduler.database import Database, FleetError  # noqa: PLC0415  # as above
+
+    try:
+        found = await administration.answered(
+            Database(settings, holder="start", read=read), lambda one: schema.version_of(one, settings.schema)
+        )
+    except FleetError:
+        return ""  # it is met again, and told of, and waited for
+    return schema.unfit(found, settings.schema)
+
+
 def _rank(state: Location) -> tuple[str, str, str]:
     return state.cluster, state.mount, state.path.rpartition("/")[0]
 
@@ -144,6 +165,7 @@ def of(house: House, read: Callable[[Reference], Secret], roster: Callable[[], R
     from refresher.scheduler.claims import Claims, Questions  # noqa: PLC0415  # the extra, where it is asked for
     from refresher.scheduler.database import Database  # noqa: PLC0415  # as above
     from refresher.scheduler.engine import Engine  # noqa: PLC0415  # as above
+    from refresher.scheduler.news import Tidings  # noqa: PLC0415  # as above
 
     def harmless(name: str) -> bool:
         charge = roster().charges.get(name)
@@ -157,15 +179,30 @@ def of(house: House, read: Callable[[Reference], Secret], roster: Callable[[], R
     )
     claims = Claims(house.clock, questions)
     house.endpoint.gate = claims.may_ask
+    database, holder = Database(settings, holder=house.identity.holder, read=read), house.identity.holder
+
+    def hear(news: News, node: str) -> bool:
+        try:
+            return roster().hear(news.job, news.kept, node, own=news.holder == holder)
+        except Exception as error:  # noqa: BLE001  # a bug, met by one job alone: the others are heard of all the same
+            house.sink.tell(tell_broken(error, 1))
+            return True
+
+    def mark(name: str, node: str) -> None:
+        if (charge := roster().charges.get(name)) is not None:
+            charge.node = node
+
+    tidings = Tidings(database, told=house.ledger, clock=house.clock, hear=hear, mark=mark)  # type: ignore[arg-type]  # a shared one where the settings are
     engine = Engine(
         claims,
-        Database(settings, holder=house.identity.holder, read=read),
+        database,
         clock=house.clock,
         sink=house.sink,
-        holder=house.identity.holder,
+        holder=holder,
         jobs=_Providers(house),
         providers=tuple(catalogue()),
-        notes=house.ledger,  # type: ignore[arg-type]  # a shared one where the settings are
+        notes=house.ledger,  # type: ignore[arg-type]  # as above
+        tidings=tidings,
     )
     return Shared(
         bell=claims,
@@ -173,4 +210,5 @@ def of(house: House, read: Callable[[Reference], Secret], roster: Callable[[], R
         stopping=engine.stopping,
         end=engine.stop,
         rounds=(engine.watch, claims.listen_alone),
+        hands=engine.hands,
     )

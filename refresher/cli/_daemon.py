@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from refresher.cli import _words
 
-AWAY: Final = "store_down"  # what the daemon says of an outcome beside what is printed
+BESIDE: Final = ("store_down", "node")  # what the daemon says of an outcome beside what is printed
 DECLINED: Final = {
     "cooldown": "it was asked for not long ago",
     "paused": "it is paused: refresher resume {job} ends that",
@@ -16,6 +16,8 @@ DECLINED: Final = {
     "unknown": "nobody could look at its path yet",
     "busy": "an answer of the provider waits to be written first",
     "stopping": "the daemon is about to end",
+    "elsewhere": "node {node} has it in hand: try again in a moment, or ask there: refresher {verb} {job}",
+    "scheduler_away": "PostgreSQL is away, and nobody knows which node has it: try again once it is back",
     "latched": "the provider refused the credential, which has not changed since",
     "backoff": "it failed not long ago",
     "expires_in": "nobody says how long the token lives: say so by --expires-in",
@@ -24,13 +26,17 @@ DECLINED: Final = {
 
 
 def told(
-    answers: Iterable[Mapping[str, Any]], *, as_json: bool, progress: Callable[[], None] = lambda: None
+    answers: Iterable[Mapping[str, Any]],
+    *,
+    as_json: bool,
+    verb: str = "rotate",
+    progress: Callable[[], None] = lambda: None,
 ) -> list[Mapping[str, Any]]:
-    """Print each outcome as it comes, and return them."""
+    """Print each outcome of `verb` as it comes, and return them."""
     outcomes = []
     for answer in answers:
-        shown = {name: value for name, value in answer.items() if name != AWAY}
-        print(json.dumps(shown) if as_json else line(shown), flush=True)
+        shown = {name: value for name, value in answer.items() if name not in BESIDE}
+        print(json.dumps(shown) if as_json else line(answer, verb), flush=True)
         outcomes.append(answer)
         progress()
     return outcomes
@@ -41,8 +47,14 @@ def is_well(ended: Mapping[str, Any]) -> bool:
     return ended["outcome"] in ("rotated", "fresh") and not any(one.get("error") for one in ended["destinations"])
 
 
-def line(ended: Mapping[str, Any]) -> str:
-    """Return one line for an outcome that the daemon told."""
+def alone(row: Mapping[str, Any]) -> None:
+    """Say so where the other nodes of a fleet could not be told of what a person has decided."""
+    if row.get("told") is False:  # an older daemon does not say
+        print("PostgreSQL is away: this node alone knows of it, and tells the others once it is back")
+
+
+def line(ended: Mapping[str, Any], verb: str = "rotate") -> str:
+    """Return one line for an outcome of `verb` that the daemon told."""
     words, reason, error = f"{ended['job']}: {ended['outcome'].replace('_', ' ')}", ended["reason"], ended["error"]
     if ended["outcome"] in ("rotated", "fresh"):
         places = ", ".join(_place(one) for one in ended["destinations"])
@@ -50,7 +62,9 @@ def line(ended: Mapping[str, Any]) -> str:
         return f"{words} ({reason}), {places}, expires {expiry}, next {renewal}"
     status = f", HTTP {ended['http_status']}" if ended["http_status"] else ""
     why = DECLINED.get(reason, "") if ended["outcome"] == "halted" else DECLINED.get(error or "", "")
-    words = f"{words} ({error}{status})" + (f": {why.format(job=ended['job'])}" if why else "")
+    words = f"{words} ({error}{status})" + (
+        f": {why.format(job=ended['job'], node=ended.get('node', ''), verb=verb)}" if why else ""
+    )
     if ended["retry_after"] is not None:
         return f"{words}; again in {ended['retry_after']} s"
     return words if ended["renew_at"] is None else f"{words}; next try {_moment(ended['renew_at'])}"

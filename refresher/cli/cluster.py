@@ -3,14 +3,26 @@
 import asyncio
 import json
 import os
-from datetime import UTC
+from datetime import UTC, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from refresher.cli import _table as _tables
+from refresher.cli import _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
+from refresher.core.published import stamp
 from refresher.core.settings import Postgres
+from refresher.core.view import FleetView
+from refresher.host.clock import SystemClock
+
+if TYPE_CHECKING:
+    from refresher.scheduler.queue_table import Node
+
+HEADINGS: Final = ("state", "host", "node", "version", "up", "seen", "jobs", "config", "in hand")
+COLOURS: Final = {"alive": _tables.GREEN, "gone": _tables.RED}
+SHORT: Final = 8  # characters of a hash
 
 
 class Deed(StrEnum):
@@ -65,6 +77,38 @@ def cluster(
         return 1
 
 
+def _json(node: "Node") -> str:
+    members = {"holder": node.holder, "host": node.host, "version": node.version, "alive": node.alive}
+    members |= {"started": stamp(node.started.astimezone(UTC)), "seen": stamp(node.seen.astimezone(UTC))}
+    return json.dumps(members | {"jobs": node.jobs, "config": node.digest, "in_hand": node.in_hand})
+
+
+def _table(nodes: "list[Node]") -> list[str]:
+    """Return a line for each node, and what there is to say of them all; it takes 100 columns at the most."""
+    now = SystemClock().now()
+    cells = [
+        (
+            "alive" if node.alive else "gone",
+            _tables.cut(node.host, 24),
+            node.holder[:SHORT],
+            _tables.cut(node.version, 10),
+            _words.span(max(now - node.started, timedelta())),
+            f"{_words.span(max(now - node.seen, timedelta()))} ago",
+            str(node.jobs),
+            node.digest[:SHORT],
+            str(node.in_hand),
+        )
+        for node in nodes
+    ]
+    lines = _tables.lines(HEADINGS, cells, gives="host", coloured="state", colour=COLOURS.__getitem__)
+    gone = [node.host for node in nodes if not node.alive]
+    alive = [node for node in nodes if node.alive]
+    words = FleetView(alive=tuple(node.host for node in alive), gone=tuple(gone)).words
+    if len({node.digest for node in alive}) > 1:
+        words += "; their jobs differ: reload those that have read an older jobs.toml"
+    return [*lines, _tables.styled(words, _tables.BOLD)] if nodes else ["no node has been here"]
+
+
 async def _do(deed: Deed, settings: Postgres, dsn: str, role: str | None, *, as_json: bool) -> int:
     from refresher.host.credentials import LocalReferences  # noqa: PLC0415  # as above
     from refresher.scheduler import administration  # noqa: PLC0415  # as above
@@ -73,18 +117,7 @@ async def _do(deed: Deed, settings: Postgres, dsn: str, role: str | None, *, as_
     database = Database(settings, holder=str(deed), read=LocalReferences().read)
     if deed is Deed.NODES:
         nodes = await administration.nodes(database, dsn)
-        for node in nodes:
-            seen, started = node.seen.astimezone(UTC), node.started.astimezone(UTC)
-            if as_json:
-                members = {"holder": node.holder, "host": node.host, "version": node.version, "alive": node.alive}
-                members |= {"started": f"{started:%Y-%m-%dT%H:%M:%SZ}", "seen": f"{seen:%Y-%m-%dT%H:%M:%SZ}"}
-                print(json.dumps(members | {"jobs": node.jobs, "config": node.digest, "in_hand": node.in_hand}))
-            else:
-                state = "alive" if node.alive else "gone "
-                print(
-                    f"{state} {node.host} {node.holder} {node.version} since {started:%Y-%m-%d %H:%M:%S} "
-                    f"seen {seen:%H:%M:%S} jobs {node.jobs} ({node.digest}) in hand {node.in_hand}"
-                )
+        print("\n".join(map(_json, nodes) if as_json else _table(nodes)))
         return 0 if nodes and all(node.alive for node in nodes) else 1
     if deed is Deed.VERIFY:
         wrong = await administration.verify(database, dsn)

@@ -40,6 +40,10 @@ def once(
     set_up(settings, quiet=True)
     if (code := _by_the_daemon(settings, names, force=force, as_json=as_json)) is not None:
         return code
+    if settings.postgres is not None:
+        why = "the nodes of a fleet walk its jobs, and none runs here: refresher run, or ask on a host where one does"
+        print(f"refresher once: {why}", file=sys.stderr)
+        return os.EX_TEMPFAIL
     outcomes = asyncio.run(_pass(settings, names, force=force, as_json=as_json))
     if not as_json:
         for ended in outcomes:
@@ -56,7 +60,7 @@ def _by_the_daemon(settings: Settings, names: tuple[str, ...], *, force: bool, a
     try:
         answers = client.ask(settings, "once", {"jobs": names, "force": force})
         with _progress(len(names)) as advance:
-            ended = _daemon.told(answers, as_json=as_json, progress=advance)
+            ended = _daemon.told(answers, as_json=as_json, verb="once", progress=advance)
     except client.NoDaemonError:
         return None
     except client.DeniedError as error:
@@ -64,7 +68,7 @@ def _by_the_daemon(settings: Settings, names: tuple[str, ...], *, force: bool, a
         return None
     if all(map(_daemon.is_well, ended)) and len(ended) == len(names):
         return 0
-    away = all(one[_daemon.AWAY] or one["error"] in UNREACHED for one in ended)
+    away = all(one["store_down"] or one["error"] in UNREACHED for one in ended)
     return os.EX_TEMPFAIL if away else 1
 
 

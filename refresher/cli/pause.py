@@ -7,6 +7,7 @@ import typer
 
 from refresher.cli import _words
 from refresher.cli._config import ConfigOption, find_config, load_or_exit
+from refresher.cli._daemon import alone
 from refresher.cli._process import known_jobs
 from refresher.config import words
 from refresher.core.published import stamp, unstamp
@@ -27,6 +28,7 @@ def pause(job: JobArgument, until: UntilOption, config: ConfigOption = None) -> 
     for row in client.ask(settings, "pause", {"jobs": names, "until": stamp(ends)}):
         expires_at = row["status"]["expires_at"]
         print(f"{job}: paused until {_words.moment(ends)}; refresher resume {job} ends that sooner")
+        alone(row)
         if expires_at is not None and (dies_at := datetime.fromisoformat(expires_at)) < ends:
             print(f"readers' token dies at {_words.moment(dies_at)}, before that")
     return 0

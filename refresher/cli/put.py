@@ -33,7 +33,7 @@ def put(
     from refresher.control import client  # noqa: PLC0415  # --help needs none of it
 
     question = {"jobs": names, "token": _brought().reveal(), "lifetime_s": lifetime_s}
-    return 0 if all(map(is_well, told(client.ask(settings, "put", question), as_json=as_json))) else 1
+    return 0 if all(map(is_well, told(client.ask(settings, "put", question), as_json=as_json, verb="put"))) else 1
 
 
 def _span(text: str) -> timedelta:

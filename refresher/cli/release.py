@@ -18,12 +18,12 @@ def release(job: JobArgument, config: ConfigOption = None) -> int:
 
     code = 1
     for ended in client.ask(settings, "release", {"jobs": names}):
-        if ended["outcome"] == "halted":
+        if ended["outcome"] == "halted" and ended["reason"] == "released":
             code = 0
             places = ", ".join(f"{one['path']} v{one['version']}" for one in ended["destinations"])
             print(f"{job}: released {places}: what readers find stands there still, without refresher's mark")
             print(f"take the job out of jobs.toml now; refresher resume {job} takes the path again")
         else:
-            print(line(ended))
+            print(line(ended, "release"))
             print(f"it is left alone, and its mark stands there still: refresher release {job} tries again")
     return code

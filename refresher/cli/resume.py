@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from refresher.cli._config import ConfigOption, find_config, load_or_exit
+from refresher.cli._daemon import alone
 from refresher.cli._process import known_jobs
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job to go on with.")]
@@ -18,6 +19,7 @@ def resume(job: JobArgument, config: ConfigOption = None) -> int:
     for row in client.ask(settings, "resume", {"jobs": names}):
         state = row["status"]["state"]
         print(f"{job}: resumed; it is {state}")
+        alone(row)
         if state == "unmanaged":
             print("what stands at its path bears no mark of refresher: set adopt = true once, and reload")
     return 0

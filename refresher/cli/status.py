@@ -30,10 +30,11 @@ COLOURS: Final = {
     "unknown": _tables.YELLOW,
     "paused": _tables.CYAN,
 }
-HEADINGS: Final = ("job", "provider", "state", "life left", "", "next", "last", "path", "v")
+HEADINGS: Final = ("job", "provider", "state", "life left", "", "next", "last", "node", "path", "v")
+BAR_AT, NODE_AT = HEADINGS.index(""), HEADINGS.index("node")
 CLEAR: Final = "\x1b[H\x1b[2J"
 DAEMON, VAULT = "from the running daemon", "from Vault and the ledger: no daemon was asked"
-EVERY: Final = {DAEMON: timedelta(seconds=2), VAULT: timedelta(seconds=15)}  # Vault is not ours alone
+OFTEN, SELDOM = timedelta(seconds=2), timedelta(seconds=15)  # Vault is not ours alone
 _T = TypeVar("_T")
 WatchOption = Annotated[bool, typer.Option("--watch", help="Draw it again and again, until Ctrl-C.")]
 
@@ -61,14 +62,20 @@ def status(
 
 def _rows(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], str]:
     """Return a row for each job (standing.row_of), the worst first, the logins to see to, and where they are from."""
-    found, source = ask_daemon(lambda client: (client.jobs(settings), client.logins(settings))), DAEMON
+
+    def asked(client: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]], str]:  # noqa: ANN401  # the module
+        fleet = None if settings.postgres is None else client.fleet(settings)
+        source = DAEMON if fleet is None else f"{DAEMON}; {fleet['words']}"
+        return client.jobs(settings), client.logins(settings), source
+
+    found = ask_daemon(asked)
     if found is None:
         from refresher.standing import logins_of, row_of  # noqa: PLC0415  # --help needs none of it
 
         seen = asyncio.run(look(settings))
         rows = [row_of(charge, seen.now, seen.holder) for charge in seen.charges]
-        found, source = (rows, logins_of(seen.logins, seen.now)), VAULT
-    return sorted(found[0], key=_rank), found[1], source
+        found = rows, logins_of(seen.logins, seen.now), seen.source
+    return sorted(found[0], key=_rank), found[1], found[2]
 
 
 def _rank(row: dict[str, Any]) -> tuple[int, str, str]:
@@ -91,12 +98,13 @@ def ask_daemon(question: Callable[[Any], _T]) -> _T | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a look at Vault found, when that was, and who decides (for `decide`'s jitter)."""
+    """What a look at Vault found, when that was, who decides (for `decide`'s jitter), and what else was looked at."""
 
     charges: "list[Charge]"
     logins: "dict[str, Perishable]"
     now: datetime
     holder: str
+    source: str
 
 
 async def look(settings: Settings) -> Seen:
@@ -108,8 +116,12 @@ async def look(settings: Settings) -> Seen:
         roster.end_pass()  # only look: nothing is begun, and nobody is waited for
         await roster.look_all()
         logins = await parts.look_behind(roster)
-        charges, holder = list(roster.charges.values()), parts.identity.holder
-        return Seen(charges=charges, logins=logins, now=parts.clock.now(), holder=holder)
+        charges, holder, source = list(roster.charges.values()), parts.identity.seed, VAULT
+        if settings.postgres is not None:
+            from refresher.cli._fleet import heard  # noqa: PLC0415  # where there is a fleet
+
+            source = await heard(settings.postgres, parts, roster)
+        return Seen(charges=charges, logins=logins, now=parts.clock.now(), holder=holder, source=source)
 
 
 def _watched(settings: Settings) -> int:
@@ -122,7 +134,7 @@ def _watched(settings: Settings) -> int:
         hidden = len(table) - room
         shown = table if hidden <= 1 else [*table[:room], f"... and {hidden} that are better off"]
         print("\n".join([CLEAR, *shown, _summary(rows, logins, source)]), flush=True)
-        asyncio.run(clock.sleep(EVERY[source]))
+        asyncio.run(clock.sleep(OFTEN if source.startswith(DAEMON) else SELDOM))
 
 
 def _bar(row: dict[str, Any]) -> str:
@@ -135,8 +147,11 @@ def _bar(row: dict[str, Any]) -> str:
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
     now = SystemClock().now()
-    cells = [line for row in rows for line in _cells(row, now)]
-    return _tables.lines(HEADINGS, cells, gives="path", coloured="state", colour=_colour)
+    cells = [HEADINGS, *(line for row in rows for line in _cells(row, now))]
+    fleet = any(row["status"].get("node") for row in rows)
+    less = BAR_AT if fleet else NODE_AT  # a hundred columns have no room for both
+    cells = [(*line[:less], *line[less + 1 :]) for line in cells]
+    return _tables.lines(cells[0], cells[1:], gives="path", coloured="state", colour=_colour)
 
 
 def _colour(state: str) -> str:
@@ -155,11 +170,12 @@ def _cells(row: dict[str, Any], now: datetime) -> Iterator[tuple[str, ...]]:
         "-" if left is None else _words.span(timedelta(seconds=left)),
         "-" if one["renew_at"] is None else f"in {_words.span(max(_since(one['renew_at'], now), timedelta()))}",
         _last(one["last"], now),
+        _tables.cut(one.get("node") or "", 12),
         place["path"],
         _at(place),
     )
     for other in others:
-        yield (*[""] * 7, other["path"], _at(other))
+        yield (*[""] * 8, other["path"], _at(other))
 
 
 def _at(place: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from refresher.config.mistakes import Findings, Reading
 from refresher.config.models import File
 from refresher.core.job import Job
 from refresher.core.settings import Postgres
+from refresher.providers import catalogue
 
 TABLE: Final = "scheduler"
 LIBRARIES: Final = ("pgqueuer", "asyncpg")
@@ -40,6 +41,11 @@ def build(main: Reading[File], jobs: Mapping[str, Job], findings: Findings) -> P
         findings.odd(file, TABLE, "postgres.dsn", why)
     settings = Postgres(**{name: getattr(table, name) for name in type(table).model_fields})
     _check_spans(settings, jobs, file, findings)
+    known = catalogue()
+    for name in settings.per_provider:
+        if name not in known:
+            why = f"there is no provider {name!r}{words.hint(name, known)}"
+            findings.wrong(file, TABLE, "postgres.per_provider", why)
     return settings
 
 
@@ -54,6 +60,11 @@ def _is_open(dsn: str) -> bool:
 def _check_spans(settings: Postgres, jobs: Mapping[str, Job], file: str, findings: Findings) -> None:
     if settings.poll >= settings.lease:
         findings.wrong(file, TABLE, "postgres.poll", f"must be shorter than lease ({words.spell(settings.lease)})")
+    if settings.guard_idle <= settings.lease:
+        why = (
+            f"must be longer than lease ({words.spell(settings.lease)}): who is frozen is to keep its locks beyond that"
+        )
+        findings.wrong(file, TABLE, "postgres.guard_idle", why)
     failover = settings.lease + settings.poll + REQUEST
     margins = {name: job.renew_before for name, job in jobs.items() if job.renew_before is not None}
     short = [name for name, one in margins.items() if one.duration is not None and one.duration < failover]

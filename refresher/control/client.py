@@ -53,6 +53,16 @@ def logins(settings: Settings) -> list[dict[str, Any]]:
         return []
 
 
+def fleet(settings: Settings) -> dict[str, Any] | None:
+    """Return the nodes as the daemon sees them; None: it is alone, or older than that. Raises DaemonError."""
+    try:
+        return next(_asked(settings, "view", "/fleet"), None)
+    except NoDaemonError:
+        raise
+    except DaemonError:
+        return None
+
+
 def plan(settings: Settings, seconds: int) -> list[dict[str, Any]]:
     """Return the objects of `plan --json`. Raises DaemonError."""
     return list(_asked(settings, "view", f"/plan?for={seconds}"))

@@ -1,21 +1,24 @@
-"""What a person may have the running daemon do, and what it says of its jobs.
+"""What a person may have the running daemon do.
 
 Rules of this module:
 - Each deed is told of as `asked`, with who asked, whether it was done or declined.
 - What is asked goes the way of every rotation: the same decision, the same caps for hosts, the same check-and-set.
 - Many jobs are rotated one after the other, and no more once the provider has failed a few in a row.
+- In a fleet a job comes into this node's hands first; what a person decides of it counts for all nodes.
 """
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from refresher.charge import Charge
 from refresher.control.names import PACE, Verb
+from refresher.control.view import Hands, View
 from refresher.core import outcome
+from refresher.core.errors import ElsewhereError
 from refresher.core.events import Event, Field
 from refresher.core.model import Rejected, Token
 from refresher.core.orders import BY_HAND
@@ -26,17 +29,15 @@ from refresher.handback import Handback
 from refresher.host.sockets import Caller
 from refresher.ports import Calendar, Clock, Sink
 from refresher.roster import Roster
-from refresher.standing import logins_of, plan_of, plan_rows, row_of, state_of
+from refresher.standing import row_of, state_of
 from refresher.walks import each
 
 MOST_FAILED: Final = 3  # in a row
-HELPING: Final = 50  # jobs that are looked at in one go
 Judge: TypeAlias = Callable[[], Token | Rejected]
 Say: TypeAlias = Callable[[Outcome], None]
-_T = TypeVar("_T")
 
 
-class Desk:
+class Desk(View):
     """Asks a roster, on behalf of a caller."""
 
     def __init__(  # noqa: PLR0913  # the ports that it needs
@@ -49,35 +50,22 @@ class Desk:
         holder: str,
         calendar: Calendar | None = None,
         logins: Mapping[str, Perishable] | None = None,
+        hands: Hands | None = None,
     ) -> None:
-        self._roster = roster
+        super().__init__(roster, clock=clock, holder=holder, calendar=calendar, logins=logins, hands=hands)
         self._handback = handback
-        self._clock = clock
         self._sink = sink
-        self._holder = holder
-        self._calendar = calendar
-        self._logins = {} if logins is None else logins
         self._ended: dict[str, asyncio.Event] = {}
         roster.heard = self._hear
-
-    async def jobs(self) -> list[dict[str, object]]:
-        """Return a row for each job, as `status` shows it."""
-        return await self._looked_at(lambda charge, now: row_of(charge, now, self._holder))
-
-    def logins(self) -> list[dict[str, object]]:
-        """Return the logins to Vault that somebody has to see to, as `status` shows them."""
-        return logins_of(self._logins, self._clock.now())
-
-    async def plan(self, horizon: timedelta) -> list[dict[str, object]]:
-        """Return when each job comes due, as `plan` prints it."""
-        found = await self._looked_at(lambda charge, now: plan_of(charge, now, self._holder, self._calendar))
-        return await asyncio.to_thread(plan_rows, found, self._clock.now(), horizon)
 
     async def once(self, names: Collection[str], caller: Caller, say: Say, *, force: bool) -> None:
         """Walk each job, and say how it ended: what is not due is fresh, or held back as it was."""
 
         async def walk(name: str) -> None:
-            say(await (self._asked("once", name, caller) if force else self._walked(name, force=False)))
+            if force:
+                say(await self._asked("once", name, caller))
+            else:
+                say(await self._held(name, lambda: self._walked(name, force=False)))
 
         await each(names, walk)
 
@@ -93,23 +81,30 @@ class Desk:
             if failed == MOST_FAILED:
                 return
 
-    def pause(self, name: str, until: datetime, caller: Caller) -> dict[str, object]:
+    async def pause(self, name: str, until: datetime, caller: Caller) -> dict[str, object]:
         """Have a job wait; return how it stands then."""
-        return self._ordered("pause", name, caller, paused_until=until)
+        return await self._ordered("pause", name, caller, paused_until=until)
 
-    def resume(self, name: str, caller: Caller) -> dict[str, object]:
+    async def resume(self, name: str, caller: Caller) -> dict[str, object]:
         """Have a job go on that was paused, or handed back; return how it stands then."""
-        return self._ordered("resume", name, caller, paused_until=None, released=False)
+        return await self._ordered("resume", name, caller, paused_until=None, released=False)
 
     async def release(self, name: str, caller: Caller) -> Outcome:
         """Hand the paths of a job back: first it is left alone, then the mark goes."""
-        self._ordered("release", name, caller, released=True)
-        await self._idle(name)
-        await self._roster.alone(name, self._handback.of)
-        return self._last(name)
+        await self._ordered("release", name, caller, released=True)
+
+        async def unmark() -> Outcome:
+            await self._idle(name)
+            await self._roster.alone(name, self._handback.of)
+            return self._last(name)
+
+        return await self._held(name, unmark, away=True)
 
     async def put(self, name: str, judge: Judge, caller: Caller) -> Outcome:
         """Write a token that a person brought, as if the provider had issued it now; a latch stays shut."""
+        return await self._held(name, lambda: self._put(name, judge, caller), away=True)
+
+    async def _put(self, name: str, judge: Judge, caller: Caller) -> Outcome:
         await self._idle(name)
         charge = self._roster.charges[name]
         if charge.held is None:
@@ -127,6 +122,27 @@ class Desk:
 
     async def _asked(self, verb: Verb, name: str, caller: Caller) -> Outcome:
         """Rotate a job by force, where its cooldown is over."""
+        return await self._held(name, lambda: self._by_force(verb, name, caller))
+
+    async def _held(self, name: str, deed: Callable[[], Awaitable[Outcome]], *, away: bool = False) -> Outcome:
+        """Do something with a job that is in this node's hands, known as it stands now.
+
+        `away`: even while PostgreSQL is, and nobody knows who has it.
+        """
+        if self._hands is None:
+            return await deed()
+        try:
+            async with self._hands.hold(name) as may:
+                if not may and not away:
+                    return self._declined(self._roster.charges[name], "scheduler_away")
+                if not self._roster.is_busy(name):
+                    self._roster.renew(name)
+                    await self._roster.look(name)
+                return await deed()
+        except ElsewhereError as error:
+            return replace(self._declined(self._roster.charges[name], "elsewhere"), node=str(error))
+
+    async def _by_force(self, verb: Verb, name: str, caller: Caller) -> Outcome:
         charge, now = self._roster.charges[name], self._clock.now()
         if (state := state_of(charge, now, self._holder)) in ("paused", "unmanaged"):
             why = "released" if charge.orders.released else state
@@ -157,7 +173,9 @@ class Desk:
         if self._roster.is_busy(name):
             await self._end_of(name)
         charge = self._roster.charges[name]
-        return self._last(name) if charge.last_at and charge.last_at >= asked else self._declined(charge, "stopping")
+        if charge.last_at and charge.last_at >= asked:
+            return self._last(name)
+        return self._declined(charge, "stopping" if self._hands is None or self._hands.there else "scheduler_away")
 
     async def _idle(self, name: str) -> None:
         while self._roster.is_busy(name):
@@ -174,12 +192,17 @@ class Desk:
         charge = self._roster.charges[name]
         return charge.last or self._declined(charge, "unknown")
 
-    def _ordered(self, verb: Verb, name: str, caller: Caller, **orders: datetime | bool | None) -> dict[str, object]:
+    async def _ordered(
+        self, verb: Verb, name: str, caller: Caller, **orders: datetime | bool | None
+    ) -> dict[str, object]:
+        if self._hands is not None:
+            await self._hands.know(name)
         until = orders.get("paused_until")
         self._tell(verb, name, caller, **({"until": stamp(until)} if isinstance(until, datetime) else {}))
         charge = self._roster.charges[name]
         self._roster.order(name, replace(charge.orders, **orders))  # type: ignore[arg-type]  # each by its name
-        return row_of(charge, self._clock.now(), self._holder)
+        told = self._hands is None or await self._hands.tell(name, due=verb == "resume")
+        return row_of(charge, self._clock.now(), self._holder) | {"told": told}
 
     def _declined(self, charge: Charge, why: str, *, retry_after: int | None = None) -> Outcome:
         ended = outcome.declined(charge.job, why, charge.versions)
@@ -188,11 +211,3 @@ class Desk:
     def _tell(self, verb: Verb, name: str, caller: Caller, **more: Field) -> None:
         fields: Mapping[str, Field] = {"verb": verb, "uid": caller.uid, "pid": caller.pid, **more}
         self._sink.tell(Event(name="asked", job=name, fields=fields))
-
-    async def _looked_at(self, shown: Callable[[Charge, datetime], _T]) -> list[_T]:
-        rows = []
-        for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
-            rows.append(shown(charge, self._clock.now()))
-            if count % HELPING == 0:
-                await asyncio.sleep(0)
-        return rows

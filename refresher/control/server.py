@@ -55,7 +55,7 @@ class Server:
     async def serve(self, listener: socket.socket, which: Which) -> None:
         """Serve one of the sockets until cancelled."""
         app = web.Application(middlewares=[self._guard(which)], client_max_size=LARGEST)
-        app.add_routes([web.get("/jobs", self._jobs), web.get("/plan", self._plan), web.get("/logins", self._logins)])
+        app.add_routes([web.get("/plan", self._plan), web.get("/{what:jobs|logins|fleet}", self._look)])
         if which == "control":
             app.add_routes([web.post("/{verb}", self._do)])
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=STOP_S)
@@ -107,11 +107,14 @@ class Server:
         except (OSError, ValueError):
             return False
 
-    async def _jobs(self, _request: web.Request) -> web.StreamResponse:
-        return await _many(await self._desk.jobs())
-
-    async def _logins(self, _request: web.Request) -> web.StreamResponse:
-        return await _many(self._desk.logins())
+    async def _look(self, request: web.Request) -> web.StreamResponse:
+        match request.match_info["what"]:
+            case "logins":
+                return _lines(self._desk.logins())
+            case "fleet":
+                return _lines(self._desk.fleet())
+            case _:
+                return await _many(await self._desk.jobs())
 
     async def _plan(self, request: web.Request) -> web.StreamResponse:
         seconds = request.query.get("for", "")
@@ -134,9 +137,9 @@ class Server:
                 until = unstamp(str(words.get("until", "")))
                 if until is None or until <= self._clock.now():
                     raise BadRequestError("until: no moment to come")
-                return _lines([desk.pause(name, until, who) for name in names])
+                return _lines([await desk.pause(name, until, who) for name in names])
             case "resume":
-                return _lines([desk.resume(name, who) for name in names])
+                return _lines([await desk.resume(name, who) for name in names])
             case "release":
                 return await self._stream(request, lambda say: _each(names, say, lambda name: desk.release(name, who)))
             case "put":
@@ -205,7 +208,7 @@ async def _send(response: web.StreamResponse, lines: "asyncio.Queue[Outcome | No
             continue
         if ended is None:
             return
-        await response.write(_line({**ended.as_json(), "store_down": ended.store_down}))
+        await response.write(_line({**ended.as_json(), "store_down": ended.store_down, "node": ended.node}))
 
 
 async def _members(request: web.Request) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from refresher.charge import Identity
 from refresher.control.desk import Desk
 from refresher.control.names import MODES, Which, socket_of
+from refresher.control.view import Hands
 from refresher.core.events import Event
 from refresher.core.perishable import Perishable
 from refresher.core.settings import Settings
@@ -45,8 +46,11 @@ class House(Protocol):
         """The clusters, by name."""
 
 
-def rounds(house: House, roster: Roster, logins: Mapping[str, Perishable]) -> tuple[Round, ...]:
-    """Return the rounds that serve the two sockets. `logins`: what we log in to Vault with."""
+def rounds(house: House, roster: Roster, logins: Mapping[str, Perishable], hands: Hands | None) -> tuple[Round, ...]:
+    """Return the rounds that serve the two sockets.
+
+    `logins`: what we log in to Vault with. `hands`: the way to the other nodes, where there are any.
+    """
     from refresher.control.server import Server  # noqa: PLC0415  # for a daemon alone
 
     settings, clock, sink = house.settings, house.clock, house.sink
@@ -57,9 +61,10 @@ def rounds(house: House, roster: Roster, logins: Mapping[str, Perishable]) -> tu
         handback=handback,
         clock=clock,
         sink=sink,
-        holder=house.identity.holder,
+        holder=house.identity.seed,
         calendar=CronCalendar(),
         logins=logins,
+        hands=hands,
     )
     server = Server(desk, roster, config=Path(os.path.abspath(settings.file)), clock=clock, sink=sink)  # noqa: PTH100  # links stay: what they lead to may change
     return tuple(

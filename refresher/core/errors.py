@@ -4,6 +4,7 @@
     |-- ConfigError               the person who wrote jobs.toml mends it (exit 78)
     |-- UnreadableReferenceError  a secret reference cannot be read now
     |   `-- AwaitedSecretError    another job has yet to write what it points to: soon
+    |-- ElsewhereError            another node of the fleet has the job in hand: ask there, or later
     |-- TransportError            the wire, or a program, gave no whole reply: try again
     `-- StoreError                Vault
         |-- StoreUnavailableError    down, sealed, throttled, failing over: try again
@@ -33,6 +34,10 @@ class Mistake:
     def __str__(self) -> str:
         where = f"[{self.table}] {self.key}".strip() if self.table else self.key
         return f"{self.file}: {where}: {self.message}" if where else f"{self.file}: {self.message}"
+
+
+class ElsewhereError(RefresherError):
+    """Another node of the fleet has the job in hand; the text is what that is called."""
 
 
 class ConfigError(RefresherError):

@@ -32,7 +32,7 @@ class Outcome:
 
     `store_down`: Vault could not be reached, and nothing could be done; `away` are the clusters that did not answer,
     where that is known; `store_unsure`: nobody knows whether a write was made. `behind` are the destinations that lack
-    the newest token, with the code of what failed there.
+    the newest token, with the code of what failed there. `node`: which has the job in hand, where this one has not.
     """
 
     job: str
@@ -50,6 +50,7 @@ class Outcome:
     store_unsure: bool = False
     away: frozenset[str] = frozenset()
     behind: Mapping[Location, str] = field(default_factory=lambda: NOBODY)
+    node: str = ""
 
     @property
     def destinations(self) -> tuple[tuple[Location, int | None], ...]:

@@ -137,6 +137,14 @@ def _is_mark(name: str | None, keeper: str | None, job: Job, instance: str) -> b
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A grant that we are about to spend, or have spent, as the state record says it."""
+
+    nonce: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateRecord:
     """What refresher alone keeps of a job. `version` is its check-and-set value: 0 not written yet, None on KV v1.
 

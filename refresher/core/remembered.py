@@ -4,14 +4,14 @@ No secret is in it: credentials and refresh tokens are there as keyed fingerprin
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from refresher.core.orders import NO_ORDERS, Orders
 from refresher.core.perishable import Life
-from refresher.core.policy import Trouble
+from refresher.core.policy import Held, Trouble
 from refresher.core.published import StateRecord
 
 
@@ -46,12 +46,27 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stands:
+    """What a walk left at a job's paths, for the other nodes of a fleet: by path as text, None where nothing stands.
+
+    `behind` are the paths that lack the newest token, and why. `hint` is when the provider said to come back,
+    `scheduled` the next time on the job's calendar.
+    """
+
+    held: Mapping[str, Held | None]
+    behind: Mapping[str, Trouble] = field(default_factory=dict)
+    hint: datetime | None = None
+    scheduled: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
     """The provider's last word and the backoff of a job; `refused` is the fingerprint of a refused refresh token.
 
     `told` is the nonce of the last intent that was told of as unknown. `places` are the Vault paths of the job,
     `shadowed` those of somebody else that it stood beside in shadow mode. `orders` is what a person has decided of it.
-    `refresh_life`: from when until when its refresh token lives, as the provider said.
+    `refresh_life`: from when until when its refresh token lives, as the provider said. `stands`: in a fleet, what
+    stands at its paths.
     """
 
     attempted: Attempted | None = None
@@ -66,6 +81,7 @@ class Remembered:
     shadowed: tuple[str, ...] = ()
     orders: Orders = NO_ORDERS
     refresh_life: Life | None = None
+    stands: Stands | None = None
 
     def earlier(self, by: timedelta) -> "Remembered":
         """Return it by a clock that is set back `by` so much; what was told of Vault's own writes stays."""
@@ -79,6 +95,17 @@ class Remembered:
         if self.attempted is None or self.attempted.at <= now:
             return self
         return replace(self.earlier(self.attempted.at - now), attempted=replace(self.attempted, at=now))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a fleet keeps of a job, since `at` by PostgreSQL's clock, by the node `holder` on `host`."""
+
+    job: str
+    kept: Remembered
+    holder: str
+    at: datetime
+    host: str = ""
 
 
 def _earlier(trouble: Trouble | None, by: timedelta) -> Trouble | None:
@@ -122,6 +149,7 @@ def read(text: str) -> Remembered | None:
             shadowed=tuple(map(_text, members.get("shadowed", ()))),
             orders=_orders(members.get("orders")),
             refresh_life=_life(members.get("refresh_life")),
+            stands=_stands(members.get("stands")),
         )
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None
@@ -141,6 +169,40 @@ def _seen(members: Any) -> Seen | None:  # noqa: ANN401  # JSON of any shape
     if not isinstance(members["generation"], int):
         raise TypeError("no number")
     return Seen(generation=members["generation"], updated_at=updated_at, fingerprint=_text(members["fingerprint"]))
+
+
+def orders_in(text: str) -> Orders | None:
+    """Return the orders that `written_orders` made a text of; None for anything else."""
+    try:
+        return _orders(json.loads(text))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+
+
+def written_orders(orders: Orders) -> str:
+    """Return `orders` as one line of JSON."""
+    return json.dumps(orders, default=_plain, separators=(",", ":"))
+
+
+def _stands(members: Any) -> Stands | None:  # noqa: ANN401  # JSON of any shape
+    if members is None:
+        return None
+    behind = {_text(path): _trouble(one) for path, one in members["behind"].items()}
+    return Stands(
+        held={_text(path): _held(one) for path, one in members["held"].items()},
+        behind={path: one for path, one in behind.items() if one is not None},
+        hint=_moment(members["hint"]),
+        scheduled=_moment(members["scheduled"]),
+    )
+
+
+def _held(members: Any) -> Held | None:  # noqa: ANN401  # JSON of any shape
+    if members is None:
+        return None
+    if not isinstance(members["version"], int | None):
+        raise TypeError("no number")
+    issued_at, expires_at = _moment(members["issued_at"]), _moment(members["expires_at"])
+    return Held(version=members["version"], issued_at=issued_at, expires_at=expires_at, ours=members["ours"] is True)
 
 
 def _orders(members: Any) -> Orders:  # noqa: ANN401  # JSON of any shape

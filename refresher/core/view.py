@@ -28,7 +28,7 @@ class JobView:
     that readers may count on. `places` are its Vault paths, as text, with the version that stands at each;
     `behind` are those of them that lack the newest token, with the code of what failed there,
     `beside`, in shadow mode, what somebody else keeps at the paths that the job will take over.
-    `secrets` are what stands behind it and comes to an end.
+    `secrets` are what stands behind it and comes to an end. `node`: in a fleet, which has it in hand, or had it last.
     """
 
     name: str
@@ -50,6 +50,7 @@ class JobView:
     behind: Mapping[str, str] = field(default_factory=dict)
     beside: tuple[Theirs, ...] = ()
     secrets: tuple[Perishable, ...] = ()
+    node: str = ""
 
     def left(self, now: datetime) -> timedelta | None:
         """Return the life that is left; None: none is known, or it has no end."""
@@ -66,6 +67,26 @@ class JobView:
             return "latched"
         short = self.promised is not None and left is not None and left < self.promised - GRACE
         return "expiring" if short and self.failures else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetView:
+    """The nodes of a fleet by name, as one of them sees the others. `away`: it can't see them, since PostgreSQL is."""
+
+    alive: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    away: bool = False
+
+    @property
+    def words(self) -> str:
+        """How they stand, in a few words."""
+        total = len(self.alive) + len(self.gone)
+        if self.away:
+            return "PostgreSQL is away: what other nodes did is not known"
+        if self.gone:
+            verb = "is" if len(self.gone) == 1 else "are"
+            return f"{len(self.alive)} of {total} nodes: {', '.join(self.gone)} {verb} gone"
+        return f"{total} node{'' if total == 1 else 's'}"
 
 
 def worst_first(views: Iterable[JobView], now: datetime) -> list[JobView]:

@@ -8,7 +8,8 @@ Rules of this module:
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -30,6 +31,8 @@ class Claim:
     over: "asyncio.Future[timedelta]"
     since: float
     called: bool = False
+    pins: int = 0  # a person's deeds that want it in hand
+    next: timedelta | None = None  # when it is to be looked at again, once they do not any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,22 +127,43 @@ class Claims:
         self.lose(lost=False)
         self._bell.close()
 
-    def take(self, name: str, alive: Callable[[], bool]) -> "asyncio.Future[timedelta]":
-        """Have `name` in hand and call the roster; return what tells when it is given back, and for how long."""
+    def take(self, name: str, alive: Callable[[], bool], *, called: bool = False) -> "asyncio.Future[timedelta]":
+        """Have `name` in hand and call the roster; return what tells when it is given back, and for how long.
+
+        `called`: whoever has it taken sees to it, and the roster need not be called.
+        """
         over: asyncio.Future[timedelta] = asyncio.get_running_loop().create_future()
         self._end(name, AGAIN)
-        self._claims[name] = Claim(alive, over, self._clock.monotonic())
+        self._claims[name] = Claim(alive, over, self._clock.monotonic(), called)
         self._last[name] = self._clock.monotonic()
         self._lost.discard(name)
-        self._ready.append(name)
-        self._rung.set()
+        if not called:
+            self._ready.append(name)
+            self._rung.set()
         return over
+
+    def has(self, name: str) -> bool:
+        """Whether `name` is in hand."""
+        return name in self._claims
+
+    @contextmanager
+    def pinned(self, name: str) -> Iterator[None]:
+        """Keep `name` in hand while the block lasts, and until its walk has ended; it may be lost all the same."""
+        claim = self._claims[name]
+        claim.called, claim.pins = True, claim.pins + 1
+        try:
+            yield
+        finally:
+            claim.pins = max(claim.pins - 1, 0)
+            if not claim.pins and self._claims.get(name) is claim and not self.questions.busy(name):
+                self._end(name, claim.next or AGAIN)
 
     def lose(self, *, lost: bool = True) -> None:
         """Give every job back at once. `lost`: since PostgreSQL is away, and others may have them by now."""
-        for name in tuple(self._claims):
+        for name, claim in tuple(self._claims.items()):
+            pinned, claim.pins = claim.pins > 0, 0
             self._end(name, AGAIN)
-            if lost and self.questions.busy(name):
+            if lost and (pinned or self.questions.busy(name)):
                 self._lost.add(name)
 
     def withdraw(self, *, all_but_walking: bool = False) -> None:
@@ -147,7 +171,7 @@ class Claims:
         latest = self._clock.monotonic() - IDLE_S
         for name, claim in tuple(self._claims.items()):
             walks = self.questions.walks(name) if all_but_walking else self.questions.busy(name)
-            if not walks and (all_but_walking or (claim.called and claim.since < latest)):
+            if not walks and not claim.pins and (all_but_walking or (claim.called and claim.since < latest)):
                 self._end(name, AGAIN if all_but_walking else 5 * AGAIN)
             elif walks:
                 claim.since = self._clock.monotonic()
@@ -186,6 +210,9 @@ class Claims:
             self._bell.schedule(name, timedelta(seconds=max(self._last[name] - self._clock.monotonic(), 0.0)))
 
     def _end(self, name: str, delay: timedelta) -> None:
+        if (claim := self._claims.get(name)) is not None and claim.pins > 0:
+            claim.next = delay
+            return
         self._own.discard(name)
         self._lost.discard(name)
         claim = self._claims.pop(name, None)

@@ -20,7 +20,7 @@ from refresher.core.settings import Postgres
 CONNECT_S: Final = 5.0
 COMMAND_S: Final = 10.0
 UPKEEP_S: Final = 300.0  # a million jobs are held against the table in seconds, by a busy server in many more
-OLDEST: Final = 150_000  # server_version_num
+OLDEST_SERVER: Final = 150_000  # server_version_num
 FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 # A server that hears nothing of this machine any more lets go of its locks after some 15 s: where nothing is under way
 # by the keepalives, and where an answer was under way when the network went, by the fourth. They are the server's own.

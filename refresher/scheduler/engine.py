@@ -23,6 +23,8 @@ from refresher.ports import Clock, Sink
 from refresher.scheduler.claims import AGAIN, Claims
 from refresher.scheduler.database import Database, close, said
 from refresher.scheduler.guard import Guard
+from refresher.scheduler.hands import Hands
+from refresher.scheduler.news import Tidings
 from refresher.scheduler.queries import FencedQueries
 from refresher.scheduler.queue_table import Connection, builders, entrypoint
 from refresher.scheduler.upkeep import Notes, Upkeep
@@ -47,11 +49,14 @@ class Engine:
         jobs: Callable[[], Mapping[str, str]],
         providers: tuple[str, ...],
         notes: Notes,
+        tidings: Tidings,
     ) -> None:
         self._claims, self._database, self._clock, self._sink = claims, database, clock, sink
         self._providers = providers
         self._notes = notes
         self._upkeep = Upkeep(claims, database, notes=notes, clock=clock, holder=holder, jobs=jobs)
+        self._tidings = tidings
+        self.hands = Hands(claims, database.schema, notes=notes, tidings=tidings)
         self._stop = asyncio.Event()
         self._stopped = asyncio.Event()
         self._away_since: float | None = clock.monotonic()
@@ -127,8 +132,10 @@ class Engine:
         for provider in self._providers:
             limit = settings.per_provider.get(provider, 0)
             manager.entrypoint(entrypoint(provider), concurrency_limit=limit, on_failure="hold")(attend)
+        self._upkeep.manager = manager.queue_manager_id
         await self._upkeep.begin(queries.driver)
         self._back()
+        self.hands.open(guard, queries.driver)
 
         async def ending() -> None:
             await self._stop.wait()
@@ -136,7 +143,12 @@ class Engine:
 
         tasks = [
             asyncio.create_task(one)  # noqa: TID251  # a cycle ends with the first of them, unlike a group's
-            for one in (ending(), guard.beat(), self._upkeep.rounds(queries.driver))
+            for one in (
+                ending(),
+                guard.beat(),
+                self._upkeep.rounds(queries.driver),
+                self._tidings.rounds(queries.driver),
+            )
         ]
         run = asyncio.create_task(  # noqa: TID251  # as above
             manager.run(
@@ -161,6 +173,7 @@ class Engine:
             if not run.done():
                 connection.terminate()
                 self._claims.lose()
+            await self.hands.close(lost=not self._stop.is_set())
             for task in (run, *tasks):
                 task.cancel()
             await asyncio.wait([run, *tasks])

@@ -33,6 +33,7 @@ class Guard:
         self._lost = lost
         self._answered = _ticks()
         self._turn = asyncio.Lock()
+        self._taken: set[str] = set()  # a session's lock is its own to take a second time: here it is not
         connection.add_termination_listener(lambda _: lost())
 
     @classmethod
@@ -48,7 +49,16 @@ class Guard:
 
     async def take(self, name: str) -> bool:
         """Take the lock of `name`; whether it was free. Raises FAILURES."""
-        return bool(await self._ask("SELECT pg_try_advisory_lock($1)", key_of(self._schema, name)))
+        if name in self._taken:
+            return False
+        self._taken.add(name)
+        got = False
+        try:
+            got = bool(await self._ask("SELECT pg_try_advisory_lock($1)", key_of(self._schema, name)))
+        finally:
+            if not got:
+                self._taken.discard(name)
+        return got
 
     async def give(self, name: str) -> None:
         """Give the lock of `name` back; where the session is over, that is done already."""
@@ -56,6 +66,8 @@ class Guard:
             await self._ask("SELECT pg_advisory_unlock($1)", key_of(self._schema, name))
         except FAILURES:
             self.end()
+        finally:
+            self._taken.discard(name)
 
     async def beat(self) -> None:
         """Prove the session every two seconds, until it can't be; then say so."""

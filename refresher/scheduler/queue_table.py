@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder
 from pgqueuer.domain.settings import DBSettings
@@ -21,6 +22,7 @@ EACH: Final = timedelta(milliseconds=10)  # between the first turns of two jobs
 LONGEST: Final = timedelta(minutes=5)  # and between those of the first job and the last
 DEAD: Final = 3  # turns of the lease after which a node that said nothing is gone
 FORGOTTEN: Final = timedelta(days=1)
+NODE: Final = "holder, host, version, started, seen, jobs, digest, in_hand, manager"  # a newer release may have more
 
 
 class Connection(Protocol):
@@ -45,6 +47,7 @@ class Node:
     jobs: int
     digest: str
     in_hand: int
+    manager: UUID | None
     alive: bool
 
 
@@ -171,25 +174,43 @@ class QueueTable:
         """Say that this node is there, and what it has."""
         await connection.execute(
             f"""
-            INSERT INTO {self._nodes} (holder, host, version, jobs, digest, in_hand) VALUES ($1, $2, $3, $4, $5, $6)
+            INSERT INTO {self._nodes} (holder, host, version, jobs, digest, in_hand, manager)
+            VALUES ($1, $2, $3, $4, $5, $6, $8)
             ON CONFLICT (holder) DO UPDATE SET host = $2, version = $3, jobs = $4, digest = $5, in_hand = $6,
-            seen = now(), started = CASE WHEN $7 THEN now() ELSE {self._nodes}.started END
+            manager = $8, seen = now(), started = CASE WHEN $7 THEN now() ELSE {self._nodes}.started END
             """,  # noqa: S608  # names of our own
-            *(node[key] for key in ("holder", "host", "version", "jobs", "digest", "in_hand", "fresh")),
+            *(node[key] for key in ("holder", "host", "version", "jobs", "digest", "in_hand", "fresh", "manager")),
         )
 
     async def leave(self, connection: Connection, holder: str) -> None:
-        """Say that this node is gone, and forget those that are gone for long."""
-        await connection.execute(
-            f"DELETE FROM {self._nodes} WHERE holder = $1 OR seen < now() - $2::interval",  # noqa: S608  # as above
-            holder,
-            FORGOTTEN,
-        )
+        """Say that this node is gone."""
+        await connection.execute(f"DELETE FROM {self._nodes} WHERE holder = $1", holder)  # noqa: S608  # as above
 
     async def nodes(self, connection: Connection, lease: timedelta) -> list[Node]:
         """Return the nodes, the newest word first."""
         rows = await connection.fetch(
-            f"SELECT *, seen > now() - $1::interval AS alive FROM {self._nodes} ORDER BY seen DESC",  # noqa: S608  # as above
+            f"SELECT {NODE}, seen > now() - $1::interval AS alive FROM {self._nodes} ORDER BY seen DESC",  # noqa: S608  # as above
             lease * DEAD,
         )
         return [Node(**dict(row)) for row in rows]
+
+    async def in_hand(self, connection: Connection) -> list[tuple[str, UUID]]:
+        """Return which jobs some node has in hand, each with the id of that node's queue manager."""
+        rows = await connection.fetch(
+            f"SELECT dedupe_key, queue_manager_id FROM {self._queue} WHERE status = 'picked'"  # noqa: S608  # as above
+            " AND dedupe_key IS NOT NULL AND queue_manager_id IS NOT NULL"
+        )
+        return [(row["dedupe_key"], row["queue_manager_id"]) for row in rows]
+
+    async def put_off(self, connection: Connection, name: str, delay: timedelta) -> None:
+        """Have the row of `name` come due after `delay`, where nobody has it in hand."""
+        await connection.execute(
+            f"UPDATE {self._queue} SET execute_after = now() + $2::interval, updated = now()"  # noqa: S608  # as above
+            " WHERE dedupe_key = $1 AND status = 'queued'",
+            name,
+            delay,
+        )
+
+    async def forget(self, connection: Connection) -> None:
+        """Forget the nodes that are gone for long."""
+        await connection.execute(f"DELETE FROM {self._nodes} WHERE seen < now() - $1::interval", FORGOTTEN)  # noqa: S608  # as above

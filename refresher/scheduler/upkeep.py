@@ -2,15 +2,19 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Any, Final, Protocol
+from uuid import UUID
 
 import refresher
+from refresher.core import timeline
 from refresher.ports import Clock
 from refresher.scheduler.claims import Claims
-from refresher.scheduler.database import UPKEEP_S, Database, close
+from refresher.scheduler.database import UPKEEP_S, Database, FleetError, close
 from refresher.scheduler.queue_table import Connection, QueueTable, digest_of
+from refresher.scheduler.schema import unfit, version_of
 
 SAY_S: Final = 5.0
 
@@ -26,6 +30,14 @@ class Notes(Protocol):
 
     async def prune(self, connection: Connection) -> None:
         """Forget what is old."""
+
+    async def tried(
+        self, connection: Connection, jobs: Collection[str], since: datetime
+    ) -> dict[str, list[timeline.Attempt]]:
+        """Return what all nodes tried of `jobs` from `since` on, and the last token before, by job, oldest first."""
+
+    async def history(self, connection: Connection, job: str, since: datetime) -> list[Any]:
+        """Return all attempts at `job` from `since` on, oldest first."""
 
 
 class Upkeep:
@@ -44,6 +56,7 @@ class Upkeep:
         self._claims, self._notes, self._clock, self._holder, self._jobs = claims, notes, clock, holder, jobs
         self._database, self._settings = database, database.settings
         self._table = QueueTable(database.schema)
+        self.manager: UUID | None = None  # the id by which pgqueuer's table knows us
         self._fresh = True
         self._checked: float | None = None
         self._hashed: tuple[Mapping[str, str], int, str] | None = None
@@ -78,6 +91,8 @@ class Upkeep:
     async def begin(self, connection: Connection) -> None:
         """Say that we are there; this is where a schema that is not as it should be is met."""
         self._checked = None
+        if why := unfit(await version_of(connection, self._database.schema), self._database.schema):
+            raise FleetError(why)
         await self._say(connection, self._jobs())
 
     async def reconcile(self, connection: Connection) -> None:
@@ -94,6 +109,7 @@ class Upkeep:
         if old := [name for name, since in self._strange.items() if now - since >= grace]:
             await table.remove(connection, old, self._digest(jobs), settings.lease)
         await table.prune(connection, settings.log_keep)
+        await table.forget(connection)
         await self._notes.prune(connection)
 
     async def leave(self, connection: Connection) -> None:
@@ -116,6 +132,7 @@ class Upkeep:
             "digest": self._digest(jobs),
             "in_hand": self._claims.in_hand,
             "fresh": self._fresh,
+            "manager": self.manager,
         }
         await self._table.say(connection, node)
         self._fresh = False

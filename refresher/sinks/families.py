@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 import refresher
 from refresher.core.perishable import Perishable, is_soon
-from refresher.core.view import STATES, JobView
+from refresher.core.view import STATES, FleetView, JobView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,10 @@ class ClusterView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Everything that is looked at when Prometheus asks. `oldest_due_s`: how late the most overdue job is."""
+    """Everything that is looked at when Prometheus asks.
+
+    `oldest_due_s`: how late the most overdue job is. `fleet`: the nodes, where there are several.
+    """
 
     now: datetime
     jobs: Iterable[JobView]
@@ -37,6 +40,7 @@ class Reading:
     journal_entries: int
     journal_bytes: int
     dropped: Mapping[str, int] = field(default_factory=dict)
+    fleet: FleetView | None = None
 
 
 def counts(
@@ -177,6 +181,26 @@ def of_daemon(reading: Reading, jobs: int) -> Iterator[Metric]:
     build = GaugeMetricFamily("refresher_build_info", "Always 1.", labels=("version", "python"))
     build.add_metric((refresher.__version__, platform.python_version()), 1)
     yield build
+
+
+def of_fleet(fleet: FleetView | None) -> Iterator[Metric]:
+    """Yield how the nodes stand, as this one sees them; nothing where there is one machine."""
+    if fleet is None:
+        return
+    yield GaugeMetricFamily(
+        "refresher_scheduler_up",
+        "1 where the PostgreSQL that the nodes share their jobs by can be reached; absent on a machine of its own.",
+        value=float(not fleet.away),
+    )
+    nodes = GaugeMetricFamily(
+        "refresher_nodes",
+        "Nodes of the fleet as this one sees them; absent where it can't see them.",
+        labels=("state",),
+    )
+    if not fleet.away:
+        nodes.add_metric(("alive",), len(fleet.alive))
+        nodes.add_metric(("gone",), len(fleet.gone))
+    yield nodes
 
 
 def _epoch(moment: datetime | None) -> float | None:

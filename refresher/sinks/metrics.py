@@ -133,6 +133,7 @@ class Metrics:
             *families.of_jobs(jobs),
             *families.of_secrets(reading, jobs),
             *families.of_daemon(reading, len(jobs)),
+            *families.of_fleet(reading.fleet),
         ]
 
 

@@ -10,7 +10,7 @@ Rules of this module:
 import queue
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from refresher.core import remembered, timeline
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import Remembered
 from refresher.state import tables
-from refresher.state.tables import Attempt, Item, path_of
+from refresher.state.tables import Attempt, Item, Tried, path_of
 
 PRUNE_EVERY: Final = 1000  # attempts
 BACKLOG: Final = 10_000  # attempts that wait for the disk; what comes on top is dropped and counted
@@ -169,20 +169,25 @@ def tried(path: Path, jobs: Collection[str], *, since: datetime) -> dict[str, li
 
     Oldest first. Raises sqlite3.Error, OSError and ValueError.
     """
-    found: dict[str, list[timeline.Attempt]] = {}
     if not path.exists():
-        return found
+        return {}
     with closing(tables.read_only(path)) as database:
-        for name, at, outcome, duration, expires_at in tables.tried(database, jobs, since.timestamp()):
-            ended = datetime.fromtimestamp(at, UTC)
-            found.setdefault(name, []).append(
-                timeline.Attempt(
-                    began=ended - timedelta(milliseconds=duration),
-                    at=ended,
-                    written=outcome == "rotated",
-                    expires_at=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
-                )
+        return by_job(tables.tried(database, jobs, since.timestamp()))
+
+
+def by_job(rows: Iterable[Tried]) -> dict[str, list[timeline.Attempt]]:
+    """Return the attempts of `rows` by job, in their order."""
+    found: dict[str, list[timeline.Attempt]] = {}
+    for name, at, outcome, duration, expires_at in rows:
+        ended = datetime.fromtimestamp(at, UTC)
+        found.setdefault(name, []).append(
+            timeline.Attempt(
+                began=ended - timedelta(milliseconds=duration),
+                at=ended,
+                written=outcome == "rotated",
+                expires_at=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
             )
+        )
     return found
 
 

@@ -5,22 +5,29 @@ Rules of this module:
 - It is never in the way: `note` returns at once; what PostgreSQL does not take is kept for the next time.
 - No secret is ever in it: fingerprints are keyed, by a key that stands in Vault.
 - The nodes' clocks need not agree: how long ago a job was told of, PostgreSQL says.
+- What a person has decided of a job stands in a column of its own: no walk that was under way writes it over.
 """
 
-from collections.abc import Iterable
-from dataclasses import astuple
+import asyncio
+import socket
+from collections.abc import Collection, Iterable
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
-from refresher.core import remembered
+from refresher.core import remembered, timeline
 from refresher.core.outcome import Outcome
-from refresher.core.remembered import Remembered
+from refresher.core.remembered import News, Remembered
 from refresher.ports import Clock
-from refresher.state.ledger import QUIET, attempt_of
+from refresher.state.ledger import QUIET, attempt_of, by_job
 from refresher.state.tables import MOST, RETENTION, Attempt
 
 BACKLOG: Final = 10_000  # jobs that wait for PostgreSQL
 EACH: Final = 50  # attempts of one job that do
+PAGE: Final = 500  # jobs of which is heard in one go
+TRIED: Final = ("job", "at", "outcome", "duration_ms", "expires_at")
+ROW: Final = "job, kept, orders, holder, host, updated, now() - updated AS age"
+Cursor: TypeAlias = tuple[datetime, str]
 
 
 class Connection(Protocol):
@@ -46,15 +53,26 @@ class Local(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """What of a job is to be told. `noted`: a walk ended, and `kept` is what it left. `orders`: a person's, or none."""
+
+    kept: str
+    noted: bool = False
+    orders: str | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+
+
 class SharedLedger:
     """ports.Ledger of one node of a fleet."""
 
     def __init__(self, local: Local, schema: str, holder: str, clock: Clock) -> None:
         self._local, self._clock = local, clock
         self._jobs, self._attempts = f"{schema}.refresher_jobs", f"{schema}.refresher_attempts"
-        self._holder = holder
-        self._known: dict[str, tuple[str, datetime]] = {}  # with when it was told of, by our clock
-        self._waiting: dict[str, tuple[list[Attempt], str]] = {}
+        self._schema, self._holder, self._host = schema, holder, socket.gethostname()
+        self._known: dict[str, Remembered | None] = {}
+        self._waiting: dict[str, _Waiting] = {}
+        self._telling = asyncio.Lock()
 
     @property
     def warning(self) -> str:
@@ -71,24 +89,28 @@ class SharedLedger:
 
         What it has noted, it had done before it told of it: who says otherwise has a clock that is ahead of ours.
         """
-        if (known := self._known.pop(job, None)) is None:
-            return self._local.recall(job)
-        text, told_at = known
-        return None if (kept := remembered.read(text)) is None else kept.as_of(told_at)
+        return self._known.pop(job) if job in self._known else self._local.recall(job)
 
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep what a walk came to, here, and for the fleet."""
         self._local.note(ended, at, kept)
-        attempts = self._waiting.get(ended.job, ([], ""))[0]
-        if ended.outcome not in QUIET:
-            attempts.append(attempt_of(ended, at))
         if ended.job in self._waiting or len(self._waiting) < BACKLOG:
-            self._waiting[ended.job] = attempts[-EACH:], remembered.written(kept)
+            waiting = self._entry(ended.job, kept)
+            waiting.noted = True
+            if ended.outcome not in QUIET:
+                waiting.attempts.append(attempt_of(ended, at))
+                del waiting.attempts[:-EACH]
 
     def keep(self, job: str, kept: Remembered) -> None:
-        """Keep what is known of `job`, without an attempt: here, and for the fleet."""
+        """Keep what a person has decided of `job`: here, and for the fleet."""
         self._local.keep(job, kept)
-        self._waiting[job] = self._waiting.get(job, ([], ""))[0], remembered.written(kept)
+        self._entry(job, kept).orders = remembered.written_orders(kept.orders)
+
+    def _entry(self, job: str, kept: Remembered) -> _Waiting:
+        """Return a new entry of what waits of `job`, which goes on from the one before."""
+        before = self._waiting.get(job, _Waiting(""))
+        self._waiting[job] = entry = replace(before, kept=remembered.written(kept))
+        return entry
 
     def rename(self, before: str, job: str) -> None:
         """Have `job` go on with what was kept of it here under the name `before`."""
@@ -101,38 +123,97 @@ class SharedLedger:
         self._local.close()
 
     async def fetch(self, connection: Connection, job: str) -> None:
-        """Have what the fleet keeps of `job` ready to be recalled. What this node has not told yet is newer."""
+        """Have what the fleet keeps of `job` ready to be recalled, with what this node has not told yet."""
+        await self.tell(connection, (job,))
         self._known.pop(job, None)
-        if job in self._waiting:
-            return
-        asked = f"SELECT kept, now() - updated AS age FROM {self._jobs} WHERE job = $1"  # noqa: S608  # names of our own
-        for row in await connection.fetch(asked, job):
-            self._known[job] = row["kept"], self._clock.now() - max(row["age"], timedelta())
+        for row in await connection.fetch(f"SELECT {ROW} FROM {self._jobs} WHERE job = $1", job):  # noqa: S608  # names of our own
+            self._known[job] = self._read(row)
+
+    async def news(self, connection: Connection, after: Cursor) -> tuple[list[News], Cursor | None]:
+        """Return a page of what the nodes have told since `after`, and where it goes on; None: that was all."""
+        rows = await connection.fetch(
+            f"SELECT {ROW} FROM {self._jobs} WHERE (updated, job) > ($1, $2)"  # noqa: S608  # as above
+            f" ORDER BY updated, job LIMIT {PAGE}",
+            *after,
+        )
+        return self._news(rows), (rows[-1]["updated"], rows[-1]["job"]) if rows else None
+
+    async def news_of(self, connection: Connection, job: str) -> list[News]:
+        """Return what the fleet keeps of `job`, if anything."""
+        return self._news(
+            await connection.fetch(
+                f"SELECT {ROW} FROM {self._jobs} WHERE job = $1",  # noqa: S608  # as above
+                job,
+            )
+        )
+
+    def _news(self, rows: Iterable[Any]) -> list[News]:
+        """Return what other nodes told; what this one has yet to tell is newer."""
+        return [
+            News(job=row["job"], kept=kept, holder=row["holder"], at=row["updated"], host=row["host"] or "")
+            for row in rows
+            if row["job"] not in self._waiting and (kept := self._read(row)) is not None
+        ]
+
+    def _read(self, row: Any) -> Remembered | None:  # noqa: ANN401  # a row of the driver's
+        """Return what a row keeps, as of when it was told of, by our clock."""
+        if (kept := remembered.read(row["kept"])) is None:
+            return None
+        kept = kept.as_of(self._clock.now() - max(row["age"], timedelta()))
+        orders = None if row["orders"] is None else remembered.orders_in(row["orders"])
+        return kept if orders is None else replace(kept, orders=orders)
 
     async def tell(self, connection: Connection, jobs: Iterable[str] | None = None) -> None:
-        """Tell the fleet what was noted of `jobs`, or of all."""
+        """Tell the fleet what was noted of `jobs`, or of all; one after the other, so that nothing is told twice."""
+        async with self._telling:
+            await self._tell(connection, jobs)
+
+    async def _tell(self, connection: Connection, jobs: Iterable[str] | None) -> None:
         for job in tuple(self._waiting) if jobs is None else jobs:
             waiting = self._waiting.get(job)
             if waiting is None:
                 continue
-            attempts, kept = waiting
             await connection.execute(
-                f"INSERT INTO {self._jobs} (job, kept, holder) VALUES ($1, $2, $3)"  # noqa: S608  # names of our own
-                " ON CONFLICT (job) DO UPDATE SET kept = $2, holder = $3, updated = now()",
+                f"INSERT INTO {self._jobs} AS known (job, kept, holder, orders, host) VALUES ($1, $2, $3, $4, $6)"  # noqa: S608  # names of our own
+                " ON CONFLICT (job) DO UPDATE SET kept = CASE WHEN $5 THEN $2 ELSE known.kept END,"
+                " holder = CASE WHEN $5 THEN $3 ELSE known.holder END,"
+                " host = CASE WHEN $5 THEN $6 ELSE known.host END,"
+                " orders = COALESCE($4, known.orders), updated = now()",
                 job,
-                kept,
+                waiting.kept,
                 self._holder,
+                waiting.orders,
+                waiting.noted,
+                self._host,
             )
-            while attempts:
+            while waiting.attempts:
                 await connection.execute(
                     f"INSERT INTO {self._attempts} (holder, {', '.join(Attempt.__slots__)})"  # noqa: S608  # as above
                     f" VALUES ({', '.join(f'${n}' for n in range(1, len(Attempt.__slots__) + 2))})",
                     self._holder,
-                    *astuple(attempts[0]),
+                    *astuple(waiting.attempts[0]),
                 )
-                attempts.pop(0)
+                waiting.attempts.pop(0)
             if self._waiting.get(job) is waiting:
                 del self._waiting[job]
+
+    async def tried(
+        self, connection: Connection, jobs: Collection[str], since: datetime
+    ) -> dict[str, list[timeline.Attempt]]:
+        """Return what all nodes tried of `jobs` from `since` on, and the last token before, by job, oldest first."""
+        what = f"SELECT id, job, at, outcome, duration_ms, expires_at FROM {self._attempts} WHERE job = name"  # noqa: S608  # names of our own
+        rows = await connection.fetch(
+            f"SELECT found.* FROM unnest($1::text[]) AS wanted(name), LATERAL ("  # noqa: S608  # as above
+            f" ({what} AND outcome = 'rotated' AND at < $2 ORDER BY at DESC, id DESC LIMIT 1)"
+            f" UNION ALL ({what} AND at >= $2)) AS found ORDER BY at, id",
+            list(jobs),
+            since.timestamp(),
+        )
+        return by_job(tuple(row[name] for name in TRIED) for row in rows)
+
+    async def history(self, connection: Connection, job: str, since: datetime) -> list[Attempt]:
+        """Return all attempts at `job` from `since` on, oldest first."""
+        return await history(connection, self._schema, job, since)
 
     async def prune(self, connection: Connection) -> None:
         """Forget attempts that are older than the retention, or more than there is room for."""

@@ -6,17 +6,14 @@ Rules of this module:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from refresher.core.events import Event
-from refresher.core.perishable import Perishable
-from refresher.core.settings import Cluster
-from refresher.core.view import JobView, oldest_due
+from refresher.core.view import FleetView, JobView, oldest_due
 from refresher.host import log
 from refresher.ports import Clock, Sink
 from refresher.sinks.families import ClusterView, Reading
@@ -24,7 +21,8 @@ from refresher.sinks.metrics import CONTENT_TYPE, Metrics
 from refresher.state import journal
 from refresher.watch import Watch
 from refresher.web.live import Changes
-from refresher.web.overview import Overview
+from refresher.web.overview import DAY, Others, Overview
+from refresher.web.sources import Sources
 
 if TYPE_CHECKING:
     from refresher.web.pages import Pages
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 HELPING: Final = 50  # rows in one piece
 AT_ONCE: Final = 2  # pages in the making
 TICK: Final = timedelta(seconds=1)
+WEEK: Final = timedelta(days=7)
 WHOLE: Final = 10  # ticks: how often all jobs are looked at, since some change by time alone
 
 
@@ -41,19 +40,6 @@ class News:
 
     revision: int
     members: dict[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """What of the daemon is asked besides its jobs. `directory` is that of its state, `file` its ledger."""
-
-    directory: Path
-    file: Path
-    instance: str
-    clusters: Callable[[], Mapping[str, Cluster]]
-    lives: Callable[[], Mapping[str, timedelta | None]]
-    dropped: Callable[[], Mapping[str, int]]
-    logins: Mapping[str, Perishable] = field(default_factory=dict)
 
 
 class Front:
@@ -139,22 +125,25 @@ class Front:
         if not changed and not self.changes.renamed(since):
             return None
         views, now, reasons = await self._overview.jobs(), self._clock.now(), dict(self._reasons)
-        logins = dict(self._sources.logins)
+        logins, others = dict(self._sources.logins), await self._others(changed, now)
         async with self._making:
-            members = await asyncio.to_thread(lambda: self._made().updates(views, changed, now, reasons, logins))
+            members = await asyncio.to_thread(
+                lambda: self._made().updates(views, changed, now, reasons, logins=logins, others=others)
+            )
         return News(revision=now_at, members=members)
 
     async def index(self, query: str) -> AsyncIterator[str]:
         """Yield the page of all jobs, piece by piece: the first is there soon, however many jobs there are."""
         views, now, revision = await self._look(), self._clock.now(), self._revision()
-        reasons, logins = dict(self._reasons), dict(self._sources.logins)
+        reasons, logins, fleet = dict(self._reasons), dict(self._sources.logins), self._fleet()
         async with self._making:
             before, shown, after = await asyncio.to_thread(
-                lambda: self._made().index(views, now=now, query=query, revision=revision, logins=logins)
+                lambda: self._made().index(views, now=now, query=query, revision=revision, logins=logins, fleet=fleet)
             )
         for some in batched(shown, HELPING):
+            others = await self._others([one.name for one in some], now)
             async with self._making:
-                rows = await asyncio.to_thread(self._made().rows, some, now, reasons)
+                rows = await asyncio.to_thread(self._made().rows, some, now, reasons, others)
             yield before + rows
             before = ""
         yield before + after
@@ -167,9 +156,10 @@ class Front:
             return None
         self.changes.look(views, whole=False)
         now, revision, why = self._clock.now(), self._revision(), self._reasons.get(name, "")
+        others = await self._others((name,), now, history=True)
         async with self._making:
             return await asyncio.to_thread(
-                lambda: self._made().job(views[0], job, cluster, now=now, revision=revision, why=why)
+                lambda: self._made().job(views[0], job, cluster, now=now, revision=revision, why=why, others=others)
             )
 
     async def error(self, status: int, title: str, text: str) -> str:
@@ -189,7 +179,7 @@ class Front:
         async with self._scraping:
             views, now = await self._overview.jobs(), self._clock.now()
             clusters, swept_s = self._clusters(), self._clock.monotonic() - self._watch.swept_at
-            dropped = self._sources.dropped()
+            dropped, fleet = self._sources.dropped(), self._fleet()
 
             def made() -> bytes:
                 entries, size = journal.usage(self._sources.directory, self._sources.instance)
@@ -202,6 +192,7 @@ class Front:
                     journal_entries=entries,
                     journal_bytes=size,
                     dropped={**dropped, "log_lines": log.dropped()},
+                    fleet=fleet,
                 )
                 return self._metrics.render(reading)
 
@@ -209,6 +200,17 @@ class Front:
 
     def _clusters(self) -> list[ClusterView]:
         return self._overview.clusters(self._sources.lives(), self._sources.logins)
+
+    def _fleet(self) -> FleetView | None:
+        return None if self._sources.fleet is None else self._sources.fleet.view()
+
+    async def _others(self, names: Collection[str], now: datetime, *, history: bool = False) -> Others | None:
+        """Return what all nodes did with these jobs; `history`: with the first of them for as long as a page shows."""
+        if (fleet := self._sources.fleet) is None:
+            return None
+        tried = await fleet.tried(names, now - DAY)
+        known = await fleet.history(next(iter(names)), now - WEEK) if history else None
+        return Others(view=fleet.view(), tried=tried, history=known)
 
     def _revision(self) -> str:
         return f"{self.changes.boot}-{self.changes.revision}"

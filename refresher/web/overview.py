@@ -6,23 +6,36 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from refresher.charge import Charge
 from refresher.core import policy
 from refresher.core.job import Job
 from refresher.core.perishable import Perishable
 from refresher.core.timeline import Attempt, Span, Timeline, timeline
-from refresher.core.view import JobView
+from refresher.core.view import FleetView, JobView
 from refresher.heartbeat import Heartbeat
 from refresher.ports import Clock
 from refresher.roster import Roster
 from refresher.sinks.families import ClusterView
 from refresher.standing import state_of
-from refresher.state import ledger
+from refresher.state import ledger, tables
 
 HELPING: Final = 50  # jobs, some 4 ms
 DAY: Final = timedelta(hours=24)
+Tried: TypeAlias = Mapping[str, list[Attempt]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """The nodes of a fleet, and what all of them did: `tried` of late, by job; `history`, of one job.
+
+    None: only this machine's ledger can tell.
+    """
+
+    view: FleetView
+    tried: Tried | None = None
+    history: list[tables.Attempt] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +131,7 @@ def view_of(charge: Charge, now: datetime, holder: str) -> JobView:
         since=None if failed is None else failed.since,
         due_since=None if due is None else min(due, now),
         last=charge.attempted,
+        node=charge.node,
         places=tuple((str(place), version) for place, version in charge.places),
         beside=charge.theirs,
         behind={str(place): one.error for place, one in charge.behind.items()},
@@ -125,14 +139,15 @@ def view_of(charge: Charge, now: datetime, holder: str) -> JobView:
     )
 
 
-def timelines(file: Path, views: Collection[JobView], now: datetime) -> dict[str, Timeline]:
-    """Return the last 24 hours of each job. A ledger that can't be read tells nothing.
+def timelines(file: Path, views: Collection[JobView], now: datetime, tried: Tried | None = None) -> dict[str, Timeline]:
+    """Return the last 24 hours of each job, by what all nodes `tried`, or by the ledger of this machine.
 
-    It reads the disk: call it in a thread.
+    It reads the disk: call it in a thread. A ledger that can't be read tells nothing.
     """
-    attempts: dict[str, list[Attempt]] = {}
-    with suppress(*ledger.FAILURES):
-        attempts = ledger.tried(file, [view.name for view in views], since=now - DAY)
+    attempts: Tried = {} if tried is None else tried
+    if tried is None:
+        with suppress(*ledger.FAILURES):
+            attempts = ledger.tried(file, [view.name for view in views], since=now - DAY)
     return {
         view.name: timeline(attempts.get(view.name, ()), held=_held(view), since=now - DAY, now=now) for view in views
     }

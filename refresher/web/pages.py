@@ -7,10 +7,10 @@ Rules of this module:
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,22 +18,22 @@ from markupsafe import Markup
 import refresher
 from refresher.core import fields
 from refresher.core.job import Job
-from refresher.core.perishable import Perishable, is_soon, limited
+from refresher.core.perishable import is_soon
 from refresher.core.settings import Cluster
 from refresher.core.spans import span
 from refresher.core.timeline import Timeline
-from refresher.core.view import JobView, worst_first
+from refresher.core.view import FleetView, JobView, worst_first
 from refresher.state import ledger
+from refresher.state.tables import Attempt
 from refresher.web import drawing, words
-from refresher.web.overview import timelines
+from refresher.web.headline import GLYPHS, Logins, headline
+from refresher.web.overview import Others, timelines
 from refresher.web.snippets import snippets
 
 FOLDER: Final = Path(__file__).parent
-Logins: TypeAlias = Mapping[str, Perishable]  # what refresher logs in to Vault with, by the name of the cluster
 SHOWN: Final = 100  # attempts on a job's own page
 HISTORY: Final = timedelta(days=7)
 SPLIT: Final = Markup("<!-- the rows -->")
-GLYPHS: Final = {"good": "●", "busy": "◆", "bad": "▲"}  # a state is told by shape and word, not by colour alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +50,6 @@ class Row:
     why: str
     expires: int | None
     due: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Headline:
-    """The one answer, and what stands behind it."""
-
-    tone: str
-    glyph: str
-    answer: str
-    details: str
-    logins: tuple[str, ...] = ()
 
 
 class Pages:
@@ -82,8 +71,15 @@ class Pages:
         self._job = environment.get_template("job.html")
         self._error = environment.get_template("error.html")
 
-    def index(
-        self, views: list[JobView], *, now: datetime, query: str, revision: str, logins: Logins
+    def index(  # noqa: PLR0913  # what a page shows
+        self,
+        views: list[JobView],
+        *,
+        now: datetime,
+        query: str,
+        revision: str,
+        logins: Logins,
+        fleet: FleetView | None = None,
     ) -> tuple[str, list[JobView], str]:
         """Return the page of all jobs: what stands before the rows, whose rows they are, and what stands after.
 
@@ -95,7 +91,7 @@ class Pages:
             found=len(shown),
             total=len(views),
             query=query,
-            headline=headline(views, now, logins),
+            headline=headline(views, now, logins, fleet),
             now=now,
             revision=revision,
             axis=tuple(drawing.hours(now)),
@@ -104,17 +100,27 @@ class Pages:
         before, _, after = page.partition(str(SPLIT))
         return before, worst_first(shown, now), after
 
-    def rows(self, views: list[JobView], now: datetime, reasons: Mapping[str, str]) -> str:
-        """Return the rows of some jobs."""
+    def rows(
+        self, views: list[JobView], now: datetime, reasons: Mapping[str, str], others: Others | None = None
+    ) -> str:
+        """Return the rows of some jobs. `others`: what all nodes of a fleet did."""
         item = self._parts.module.item  # type: ignore[attr-defined]  # a macro of the template
-        return "\n".join(str(item(row)) for row in self._rows(views, now, reasons))
+        return "\n".join(str(item(row)) for row in self._rows(views, now, reasons, others))
 
     def job(  # noqa: PLR0913  # what a page shows
-        self, view: JobView, job: Job, cluster: Cluster, *, now: datetime, revision: str, why: str
+        self,
+        view: JobView,
+        job: Job,
+        cluster: Cluster,
+        *,
+        now: datetime,
+        revision: str,
+        why: str,
+        others: Others | None = None,
     ) -> str:
         """Return the page of one job. Its own `why` is what the log said last."""
-        (row,) = self._rows([view], now, {view.name: why})
-        line = timelines(self._file, [view], now)[view.name]
+        (row,) = self._rows([view], now, {view.name: why}, others)
+        line = timelines(self._file, [view], now, None if others is None else others.tried)[view.name]
         place, version = job.destinations[0], view.places[0][1] if view.places else None
         names = job.fields_at(place)
         field = fields.shown(names)
@@ -128,20 +134,27 @@ class Pages:
             now=now,
             revision=revision,
             advice=words.advice(view, now),
-            attempts=self._attempts(view.name, now),
+            attempts=self._attempts(view.name, now, None if others is None else others.history),
             snippets=read,
             beside=[(str(one.place), words.beside(one, now)) for one in view.beside],
             axis=tuple(drawing.hours(now)),
         )
 
-    def updates(
-        self, views: list[JobView], changed: Iterable[str], now: datetime, reasons: Mapping[str, str], logins: Logins
+    def updates(  # noqa: PLR0913  # what a page shows
+        self,
+        views: list[JobView],
+        changed: Iterable[str],
+        now: datetime,
+        reasons: Mapping[str, str],
+        *,
+        logins: Logins,
+        others: Others | None = None,
     ) -> dict[str, object]:
         """Return what a page that is open is sent: the headline, the order of the jobs, and the rows that changed."""
         names = set(changed)
-        rows = self._rows([one for one in views if one.name in names], now, reasons)
+        rows = self._rows([one for one in views if one.name in names], now, reasons, others)
         module = self._parts.module
-        said = headline(views, now, logins)
+        said = headline(views, now, logins, None if others is None else others.view)
         return {
             "tone": said.tone,
             "headline": str(module.answer(said, now)),  # type: ignore[attr-defined]  # as above
@@ -153,13 +166,17 @@ class Pages:
         """Return the page that says what went wrong."""
         return self._error.render(status=status, title=title, text=text)
 
-    def _rows(self, views: list[JobView], now: datetime, reasons: Mapping[str, str]) -> list[Row]:
-        lines = timelines(self._file, views, now)
+    def _rows(
+        self, views: list[JobView], now: datetime, reasons: Mapping[str, str], others: Others | None
+    ) -> list[Row]:
+        lines = timelines(self._file, views, now, None if others is None else others.tried)
         return [_row(view, lines[view.name], now, reasons.get(view.name, "")) for view in views]
 
-    def _attempts(self, name: str, now: datetime) -> list[dict[str, object]]:
+    def _attempts(self, name: str, now: datetime, known: Iterable[Attempt] | None) -> list[dict[str, object]]:
         try:
-            found = deque(ledger.history(self._file, job=name, since=now - HISTORY), SHOWN)
+            if known is None:
+                known = ledger.history(self._file, job=name, since=now - HISTORY)
+            found = deque(known, SHOWN)
         except ledger.FAILURES:
             return []
         moments = {"at", "expires_at"}
@@ -170,32 +187,6 @@ class Pages:
             }
             for attempt in reversed(found)
         ]
-
-
-def headline(views: list[JobView], now: datetime, logins: Logins) -> Headline:
-    """Return the answer to "is everything fine?", and which logins to Vault somebody has to see to."""
-    told, said = tuple(words.login(name, one) for name, one in limited(logins, now)), _headline(views, now)
-    tone = "busy" if told and said.tone == "good" else said.tone
-    return replace(said, logins=told, tone=tone, glyph=GLYPHS[tone])
-
-
-def _headline(views: list[JobView], now: datetime) -> Headline:
-    needing = [one for one in views if one.need(now)]
-    dead = sum(one.need(now) == "dead" for one in needing)
-    counts = {state: sum(one.state == state for one in views) for state in ("retrying", "due", "unknown", "paused")}
-    others = [f"{count} {state}" for state, count in counts.items() if count]
-    jobs = f"{len(views)} job{'s' if len(views) != 1 else ''}"
-    if needing:
-        verb = "needs" if len(needing) == 1 else "need"
-        first = [f"of {jobs}", f"readers of {dead} find nothing alive" if dead else "all readers are served still"]
-        return Headline(
-            tone="bad", glyph=GLYPHS["bad"], answer=f"{len(needing)} {verb} you", details=", ".join([*first, *others])
-        )
-    if others and set(others) != {f"{counts['due']} due"}:
-        return Headline(
-            tone="busy", glyph=GLYPHS["busy"], answer="Nothing needs you", details=", ".join([jobs, *others])
-        )
-    return Headline(tone="good", glyph=GLYPHS["good"], answer="All fresh", details=", ".join([jobs, *others]))
 
 
 def anchor(name: str) -> str:

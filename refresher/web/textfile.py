@@ -35,7 +35,7 @@ class Textfile:
 
     def write(self, house: House, roster: Roster) -> None:
         """Write how the jobs stand. Raises OSError."""
-        settings, now, holder = house.settings, house.clock.now(), house.identity.holder
+        settings, now, holder = house.settings, house.clock.now(), house.identity.seed
         state = paths.state_dir(settings.state_dir)
         views = [view_of(charge, now, holder) for charge in roster.charges.values()]
         entries, size = journal.usage(state, settings.instance)

@@ -23,6 +23,7 @@ from refresher.web.address import bound
 
 if TYPE_CHECKING:
     from refresher.web.front import Front
+    from refresher.web.sources import Fleet
 
 AGAIN: Final = timedelta(seconds=30)  # between two tries at an address that is taken
 
@@ -70,15 +71,25 @@ def meters(settings: Settings) -> tuple[Sink, ...]:
     return (Metrics(),)
 
 
-def rounds(
-    house: House, roster: Roster, watch: Watch, heart: Heartbeat, logins: Mapping[str, Perishable]
+def rounds(  # noqa: PLR0913  # what there is to look at
+    house: House,
+    roster: Roster,
+    watch: Watch,
+    heart: Heartbeat,
+    logins: Mapping[str, Perishable],
+    *,
+    fleet: "Fleet | None" = None,
 ) -> tuple[Round, ...]:
-    """Return the round that serves the page; none where there is none. `logins`: what we log in to Vault with."""
+    """Return the round that serves the page; none where there is none. `logins`: what we log in to Vault with.
+
+    `fleet`: what all nodes did, where there are several.
+    """
     if not house.settings.web_listen:
         return ()
     from refresher.sinks.metrics import Metrics  # noqa: PLC0415  # only where it is wanted
-    from refresher.web.front import Front, Sources  # noqa: PLC0415  # as above
+    from refresher.web.front import Front  # noqa: PLC0415  # as above
     from refresher.web.overview import Overview  # noqa: PLC0415  # as above
+    from refresher.web.sources import Sources  # noqa: PLC0415  # as above
 
     timer = house.timing.timer
     metrics = timer if isinstance(timer, Metrics) else Metrics()
@@ -92,8 +103,9 @@ def rounds(
         lives=lambda: {name: store.life_left for name, store in house.stores.items()},
         dropped=lambda: {"attempts": house.ledger.dropped, "events": house.sink.dropped, **house.calls.dropped},
         logins=logins,
+        fleet=fleet,
     )
-    overview = Overview(roster=roster, heart=heart, clock=house.clock, holder=house.identity.holder, file=file)
+    overview = Overview(roster=roster, heart=heart, clock=house.clock, holder=house.identity.seed, file=file)
     front = Front(overview=overview, watch=watch, metrics=metrics, sources=sources, clock=house.clock, sink=house.sink)
     house.sink.add(front)
     return (partial(_serve, front, house.settings.web_listen, house.clock, house.sink),)

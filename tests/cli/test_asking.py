@@ -8,6 +8,7 @@ import pytest
 
 from refresher.cli import _daemon, main, pause, put, status
 from refresher.control import client
+from refresher.core.view import FleetView
 from refresher.host.clock import SystemClock
 from tests.config.conftest import JOB, write
 
@@ -189,6 +190,66 @@ def test_status_says_where_it_is_from_and_fits_a_hundred_columns(daemon, capsys,
     assert "█████░░░░░" in lines[2]
 
 
+FLEET = """
+[scheduler]
+kind = "postgres"
+postgres = { dsn = "postgresql://refresher@127.0.0.1:1/refresher" }
+"""
+
+
+@pytest.fixture
+def fleet(config, monkeypatch):
+    """The daemon is one of three nodes, of whom one is gone."""
+    config.write_text(config.read_text() + FLEET)
+    seen = {"words": FleetView(alive=("host-1", "host-2"), gone=("host-3",)).words}
+    monkeypatch.setattr(client, "fleet", lambda _settings: seen)
+
+
+@pytest.mark.usefixtures("fleet")
+def test_status_of_a_fleet_says_which_node_has_each_job_and_who_is_gone(daemon, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    long = row("erp-with-a-long-name", node="refresher-with-a-long-name-12")
+    daemon[1][:] = [row("crm", node="host-2"), long]
+    assert main(["status"]) == 0, "by the jobs alone"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "2 jobs, all fresh (from the running daemon; 2 of 3 nodes: host-3 is gone)"
+    assert "node" in lines[0]
+    assert "host-2" in lines[1]
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.usefixtures("fleet")
+def test_once_walks_nothing_beside_a_fleet(capsys, monkeypatch):
+    def ask(*_):
+        raise client.NoDaemonError("none")
+
+    monkeypatch.setattr(client, "ask", ask)
+    assert main(["once"]) == 75
+    assert "the nodes of a fleet walk its jobs, and none runs here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [("pause", "crm", "--until", "2h"), ("resume", "crm")])
+def test_what_the_other_nodes_could_not_be_told_is_said(daemon, capsys, verb):
+    daemon[1][0] = row("crm") | {"told": True}
+    assert main([*verb]) == 0
+    assert "PostgreSQL" not in capsys.readouterr().out
+    daemon[1][0] = row("crm") | {"told": False}
+    assert main([*verb]) == 0
+    assert "PostgreSQL is away: this node alone knows of it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["rotate", "release"])
+def test_a_job_that_another_node_has_is_declined_in_one_line(daemon, capsys, verb):
+    elsewhere = {"outcome": "halted", "reason": "elsewhere", "error": "elsewhere", "renew_at": None, "node": "host-2"}
+    daemon[1][0] = OUTCOME | elsewhere
+    assert main([verb, "crm"]) == 1
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line == (
+        "crm: halted (elsewhere): node host-2 has it in hand: try again in a moment, or ask there:"
+        f" refresher {verb} crm"
+    )
+
+
 def test_status_as_json_is_the_contract_and_nothing_else(daemon, capsys):
     daemon[1][:] = [row("crm")]
     assert main(["status", "--json"]) == 0
@@ -213,7 +274,7 @@ def test_status_is_drawn_again_until_somebody_leaves(daemon, capsys, monkeypatch
 
     monkeypatch.setattr(SystemClock, "sleep", sleep)
     assert main(["status", "--watch"]) == 130
-    assert drawn == [status.EVERY[status.DAEMON]] * 3
+    assert drawn == [status.OFTEN] * 3
     assert "1 jobs, all fresh (from the running daemon)" in capsys.readouterr().out
 
 

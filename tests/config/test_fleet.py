@@ -75,6 +75,14 @@ def test_the_least_is_the_defaults(settings):
         (f'postgres = {{ dsn = "{DSN}", password = "vault:secret/pg#p" }}', "postgres.password: must not stand in"),
         (f'postgres = {{ dsn = "{DSN}", lease = "2s" }}', "postgres.poll: must be shorter than lease (2s)"),
         (f'postgres = {{ dsn = "{DSN}", max_in_flight = 3 }}', "postgres.max_in_flight: must be at least 40"),
+        (
+            f'postgres = {{ dsn = "{DSN}", guard_idle = "30s" }}',
+            "postgres.guard_idle: must be longer than lease (30s): who is frozen is to keep its locks beyond that",
+        ),
+        (
+            f'postgres = {{ dsn = "{DSN}", per_provider = {{ semansis = 3 }} }}',
+            "postgres.per_provider: there is no provider 'semansis'; did you mean \"semansys\"?",
+        ),
         (f'postgres = {{ dsn = "{DSN}", laese = "2s" }}', 'postgres.laese: unknown key; did you mean "lease"?'),
     ],
 )

@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 
 from refresher.control.desk import MOST_FAILED, Desk
+from refresher.core.errors import ElsewhereError
 from refresher.core.model import Rejected, Token
 from refresher.core.orders import COOLDOWN
 from refresher.core.perishable import Perishable
 from refresher.core.secret import Secret
+from refresher.core.view import FleetView
 from refresher.handback import Handback
 from refresher.host.sockets import Caller
 from tests.fakes.clock import settle
@@ -23,9 +25,35 @@ from tests.rotation.stage import IDENTITY
 ME = Caller(pid=7, uid=1000)
 
 
-def desk_of(house: House, logins: Mapping[str, Perishable] | None = None) -> Desk:
+class Hands:
+    """The way to the other nodes. `holder`: who has every job in hand. `may`: a rotation may be asked for."""
+
+    def __init__(self) -> None:
+        self.holder, self.may, self.there, self.heard = "", True, True, []
+
+    @asynccontextmanager
+    async def hold(self, name):
+        if self.holder:
+            raise ElsewhereError(self.holder)
+        self.heard.append(("hold", name))
+        yield self.may
+
+    async def know(self, name):
+        self.heard.append(("know", name))
+        return self.there
+
+    async def tell(self, name, *, due=False):
+        self.heard.append(("due" if due else "tell", name))
+        return self.there
+
+    def view(self):
+        return FleetView(alive=("host-1",), gone=("host-2",))
+
+
+def desk_of(house: House, logins: Mapping[str, Perishable] | None = None, hands: Hands | None = None) -> Desk:
     handback, holder = Handback(stores=house.stores, clock=house.clock, identity=IDENTITY), IDENTITY.holder
-    return Desk(house.roster, handback=handback, clock=house.clock, sink=house.sink, holder=holder, logins=logins)
+    how = {"handback": handback, "clock": house.clock, "sink": house.sink, "holder": holder}
+    return Desk(house.roster, **how, logins=logins, hands=hands)
 
 
 class Office:
@@ -116,7 +144,7 @@ async def test_once_says_how_each_stands_and_asks_nobody_without_need():
 async def test_a_paused_job_waits_and_goes_on_by_itself():
     async with office(job("crm"), lifetime=600) as one:
         until = one.house.clock.now() + HOUR
-        one.desk.pause("crm", until, ME)
+        await one.desk.pause("crm", until, ME)
         assert one.house.state("crm") == "paused"
         assert await one.rotate("crm") == [("crm", "paused")]
         await one.house.advance(HOUR - MINUTE)
@@ -128,14 +156,54 @@ async def test_a_paused_job_waits_and_goes_on_by_itself():
 
 async def test_a_pause_counts_after_a_restart_and_a_person_may_end_it():
     async with office(job("crm")) as one:
-        one.desk.pause("crm", one.house.clock.now() + 10 * HOUR, ME)
+        await one.desk.pause("crm", one.house.clock.now() + 10 * HOUR, ME)
         heir = one.house.heir()
     async with heir.serving():
         await heir.advance(3 * HOUR)
         assert (heir.asked("crm"), heir.state("crm")) == (1, "paused")
-        assert Office(heir).desk.resume("crm", ME)["status"]["state"] == "due"
+        assert (await Office(heir).desk.resume("crm", ME))["status"]["state"] == "due"
         await settle()
         assert (heir.asked("crm"), heir.state("crm")) == (2, "fresh")
+
+
+async def test_in_a_fleet_a_job_comes_into_our_hands_first_and_orders_are_told_to_all():
+    async with office(job("crm")) as one:
+        hands = Hands()
+        one.desk = desk_of(one.house, hands=hands)
+        assert await one.rotate("crm") == [("crm", "forced")]
+        assert await one.once("crm") == [("crm", "due")]
+        until = one.house.clock.now() + HOUR
+        assert (await one.desk.pause("crm", until, ME))["told"] is True
+        hands.there = False
+        assert (await one.desk.resume("crm", ME))["told"] is False
+        assert hands.heard == [
+            ("hold", "crm"),
+            ("hold", "crm"),
+            *[(what, "crm") for what in ("know", "tell", "know", "due")],
+        ]
+        assert one.desk.fleet()[0]["words"] == "1 of 2 nodes: host-2 is gone"
+
+
+async def test_what_another_node_has_in_hand_is_declined_by_its_name():
+    async with office(job("crm")) as one:
+        hands = Hands()
+        one.desk, hands.holder = desk_of(one.house, hands=hands), "host-2"
+        assert await one.rotate("crm") == [("crm", "elsewhere")]
+        assert one.said[-1].node == "host-2"
+        ended = await one.desk.release("crm", ME)
+        assert (ended.reason, ended.node) == ("elsewhere", "host-2")
+        assert one.house.roster.charges["crm"].orders.released, "left alone it is all the same"
+        assert one.house.asked("crm") == 1
+
+
+async def test_while_postgresql_is_away_nobody_is_asked_but_a_token_by_hand_is_written():
+    async with office(job("crm")) as one:
+        hands = Hands()
+        one.desk, hands.may, hands.there = desk_of(one.house, hands=hands), False, False
+        assert await one.rotate("crm") == [("crm", "scheduler_away")]
+        assert one.house.asked("crm") == 1
+        brought = Token(access_token=Secret("by-hand"), issued_at=one.house.clock.now(), expires_in=60)
+        assert await one.when_done(one.desk.put("crm", lambda: brought, ME)) == [("crm", "put")]
 
 
 async def test_a_pause_that_comes_during_a_reload_and_a_walk_stands():
@@ -144,7 +212,7 @@ async def test_a_pause_that_comes_during_a_reload_and_a_walk_stands():
         walking = asyncio.ensure_future(one.desk.rotate(["crm"], ME, one.said.append))
         await settle()
         one.house.update(job("crm", scope=("more",)))
-        one.desk.pause("crm", one.house.clock.now() + HOUR, ME)
+        await one.desk.pause("crm", one.house.clock.now() + HOUR, ME)
         await one.house.advance(2 * MINUTE)
         assert walking.done()
         assert one.house.roster.charges["crm"].orders.paused_until is not None
@@ -166,7 +234,7 @@ async def test_a_path_is_handed_back_with_what_readers_find():
     async with heir.serving():
         await heir.advance(HOUR)
         assert (heir.asked("crm"), heir.state("crm")) == (1, "unmanaged")
-        Office(heir).desk.resume("crm", ME)
+        await Office(heir).desk.resume("crm", ME)
         await settle()
         assert heir.state("crm") == "fresh", "adopted again"
 

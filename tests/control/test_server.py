@@ -99,7 +99,7 @@ async def test_a_login_that_somebody_has_to_see_to_is_told_by_the_view_socket(tm
 
 
 async def test_an_older_daemon_that_knows_of_no_logins_has_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(Server, "_logins", Server._do)
+    monkeypatch.setattr(Server, "_look", Server._do)
     house = House(*many(1))
     async with house.serving():
         kept = settings(tmp_path, house)

@@ -64,6 +64,7 @@ async def test_a_fresh_job():
         "failures": 0,
         "destinations": [{"path": "secret/tokens/crm", "version": 1, "error": None}],
         "secrets": [],
+        "node": None,
         "shadow": None,
     }
 

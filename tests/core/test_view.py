@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from refresher.core.view import STATES, JobView, worst_first
+from refresher.core.view import STATES, FleetView, JobView, worst_first
 from tests.core.builders import NOW
 
 MINUTE = timedelta(minutes=1)
@@ -68,3 +68,17 @@ def test_the_worst_come_first_and_those_that_are_well_stay_where_they_are():
     ]
     assert worst_first(reversed(wanted), NOW) == wanted
     assert {view.state for view in wanted} == set(STATES)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "words"),
+    [
+        (FleetView(alive=("a",)), "1 node"),
+        (FleetView(alive=("a", "b")), "2 nodes"),
+        (FleetView(alive=("a",), gone=("b",)), "1 of 2 nodes: b is gone"),
+        (FleetView(gone=("b", "c")), "0 of 2 nodes: b, c are gone"),
+        (FleetView(alive=("a", "b"), away=True), "PostgreSQL is away: what other nodes did is not known"),
+    ],
+)
+def test_the_nodes_in_words(fleet, words):
+    assert fleet.words == words

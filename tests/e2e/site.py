@@ -123,9 +123,9 @@ class Site:
             lines = [line for line in policy.hcl().splitlines() if but not in line]
             self.bao.api("PUT", f"sys/policies/acl/{self.role}", {"policy": "\n".join(lines)})
 
-    def run(self, *words: str, **how: Any) -> "subprocess.CompletedProcess[str]":
-        """Run a verb to its end and return what it said."""
-        command = [*REFRESHER, *words, "--config", str(self.config)]
+    def run(self, *words: str, program: tuple[str, ...] = REFRESHER, **how: Any) -> "subprocess.CompletedProcess[str]":
+        """Run a verb to its end and return what it said. `program` stands in for refresher."""
+        command = [*program, *words, "--config", str(self.config)]
         done = subprocess.run(command, cwd=self.folder, text=True, capture_output=True, timeout=60, check=False, **how)
         self.outputs += [done.stdout, done.stderr]
         return done

@@ -15,8 +15,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from refresher.state.tables import path_of
+from tests.e2e.fleet import fleet_of
 from tests.e2e.prometheus import prometheus
 from tests.e2e.site import RECORD
+from tests.servers.postgres import new_base
 from tests.web.stage import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host, pytest.mark.nightly, pytest.mark.timeout(400)]
@@ -136,6 +138,27 @@ def test_a_secret_that_comes_to_an_end(raft_site, smartdocumentor, tmp_path):
         time.sleep(2)  # that nothing is told has no event
         assert not again.lines("secret_expiring"), "told once, after a restart too"
         again.stop()
+
+
+def test_a_fleet_that_loses_a_node_and_its_postgresql(raft_site, smartdocumentor, mortal_postgres, tmp_path):
+    raft_site.add("well", smartdocumentor, ttl=3600)
+    with fleet_of(raft_site, new_base(mortal_postgres)) as fleet:
+        port = free_port()
+        raft_site.tables["web"] = {"listen": f"127.0.0.1:{port}"}
+        fleet.install()
+        first, second, *_ = [fleet.start(number) for number in range(3)]
+        for life in fleet.lives:
+            life.wait_for("started", level="info", within=60)
+        with prometheus(tmp_path / "prometheus", f"127.0.0.1:{port}") as watcher:
+            watcher.wait_for_none()
+            second.kill()
+            watcher.wait_for(("RefresherNodeGone", ""))
+            mortal_postgres.stop()
+            watcher.wait_for(("RefresherSchedulerAway", ""))
+            mortal_postgres.start()
+            first.wait_for("scheduler_back")
+            fleet.start(1)
+            watcher.wait_for_none(within=120)
 
 
 def test_history_that_is_lost(raft_site, smartdocumentor, tmp_path):

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from refresher.core.events import Event
 from refresher.core.perishable import JobWhat, LoginWhat, Perishable
-from refresher.core.view import STATES
+from refresher.core.view import STATES, FleetView
 from refresher.sinks.families import ClusterView, Reading
 from refresher.sinks.metrics import _BY_OUTCOME, _CLASSES, Metrics
 from tests.core.test_view import WELL
@@ -50,6 +50,7 @@ def text() -> str:
         journal_entries=0,
         journal_bytes=0,
         dropped={"log_lines": 0},
+        fleet=FleetView(alive=("host-1", "host-2"), gone=("host-3",)),
     )
     return metrics.render(reading).decode()
 
@@ -65,7 +66,7 @@ def page() -> str:
         lines.append(f"| `{name}` | {family.type} | {shown} | {family.documentation} |\n")
     classes = sorted({word for _, word in _CLASSES} | set(_BY_OUTCOME.values()) | {"secret", "internal"} - {""})
     words = {
-        "state": STATES,
+        "state": (*STATES, "alive", "gone"),
         "outcome": tuple(_BY_OUTCOME),
         "error_class": tuple(classes),
         "operation": ("login", "read", "write"),

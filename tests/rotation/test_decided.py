@@ -70,6 +70,7 @@ NONE = {  # of any value: no fact
     "attempted": object(),
     "last": object(),
     "last_at": NOW,
+    "node": "host-2",
     "carried": True,
     "former": object(),
     "leaving": True,

@@ -15,6 +15,7 @@ from refresher.scheduler import schema
 from refresher.scheduler.claims import Claims, Questions
 from refresher.scheduler.database import Database, close
 from refresher.scheduler.engine import Engine
+from refresher.scheduler.news import Tidings
 from tests.servers.postgres import PASSWORD, ROLE, Base
 
 PATIENCE = 60
@@ -34,6 +35,9 @@ class NoNotes:
 
     async def prune(self, connection):
         pass
+
+    async def news(self, _connection, _after):
+        return [], None
 
 
 @dataclass
@@ -118,6 +122,9 @@ async def node(
         jobs=lambda: mine,
         providers=("oauth2", "semansys"),
         notes=notes or NoNotes(),
+        tidings=Tidings(
+            database_of(base, **more), told=NoNotes(), clock=clock, hear=lambda *_: True, mark=lambda *_: None
+        ),
     )
     tasks = [asyncio.ensure_future(one) for one in (engine.run(), engine.watch(), claims.listen_alone())]
     try:

@@ -1,12 +1,16 @@
 """What a fleet remembers together: one node's refusal is another's, and the history is everybody's."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from refresher.core.orders import Orders
 from refresher.host.clock import SystemClock
 from refresher.scheduler.database import close
+from refresher.scheduler.news import START
+from refresher.state import shared
 from refresher.state.shared import SharedLedger, history
 from tests.core.builders import NOW
 from tests.fakes.ledger import FakeLedger
@@ -85,3 +89,55 @@ async def test_the_history_is_of_all(connection):
     assert len(await history(connection, "refresher", "crm", NOW + timedelta(seconds=1))) == 2
     assert await history(connection, "refresher", "other", None) == []
     await book.prune(connection)
+
+
+async def test_a_walk_that_was_under_way_does_not_write_over_what_a_person_has_decided(connection):
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
+    one.note(ENDED, NOW, KEPT)
+    await one.tell(connection)
+    paused = Orders(paused_until=NOW + timedelta(hours=1))
+    two.keep("crm", replace(KEPT, refused="stale", orders=paused))
+    await two.tell(connection)
+    one.note(ENDED, NOW, KEPT)
+    await one.tell(connection)
+    await one.fetch(connection, "crm")
+    assert one.recall("crm") == replace(KEPT, orders=paused), "and no order writes over what a walk left"
+
+
+async def test_what_was_told_is_heard_page_by_page(connection, monkeypatch):
+    monkeypatch.setattr(shared, "PAGE", 2)
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
+    for number in range(5):
+        one.note(replace(ENDED, job=f"job-{number}"), NOW, KEPT)
+    await one.tell(connection)
+    two.note(replace(ENDED, job="job-3"), NOW, KEPT)
+    found, cursor = [], (START, "")
+    while cursor is not None:
+        some, cursor = await two.news(connection, cursor)
+        assert len(some) <= 2
+        found += some
+    assert sorted(news.job for news in found) == ["job-0", "job-1", "job-2", "job-4"], "its own is newer"
+    assert {(news.holder, news.kept) for news in found} == {("one", KEPT)}
+
+
+async def test_the_page_s_timelines_are_of_all_nodes(connection):
+    for number, holder in enumerate(("one", "two", "one")):
+        book = SharedLedger(Local(), "refresher", holder, SystemClock())
+        book.note(replace(ENDED, outcome="rotated"), NOW + timedelta(hours=number), KEPT)
+        await book.tell(connection)
+    found = await book.tried(connection, ["crm", "other"], NOW + timedelta(minutes=90))
+    assert [attempt.at for attempt in found["crm"]] == [NOW + timedelta(hours=number) for number in (1, 2)]
+    assert found.keys() == {"crm"}
+    assert len(await book.history(connection, "crm", NOW)) == 3
+
+
+async def test_two_who_tell_at_once_tell_each_attempt_once(base: Base):
+    await install(base)
+    connections = [await database_of(base, password=object()).connect("test") for _ in range(2)]
+    book = SharedLedger(Local(), "refresher", "one", SystemClock())
+    for number in range(20):
+        book.note(ENDED, NOW + timedelta(minutes=number), KEPT)
+    await asyncio.gather(*(book.tell(one, ("crm",)) for one in connections))
+    assert len(await history(connections[0], "refresher", None, None)) == 20
+    for one in connections:
+        await close(one)

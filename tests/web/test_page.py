@@ -422,7 +422,7 @@ async def test_what_fails_half_way_is_told_of_too(stage, get, path, monkeypatch)
     _, text, _ = await get(stage.url)
     seen: list[object] = []
 
-    def broken(*args):
+    def broken(*args, **_named):
         seen.append(args)
         if len(seen) > (0 if path == "/events" else 1):
             raise ZeroDivisionError
