@@ -3,9 +3,14 @@
 import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Final
 
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain import models
+
+# pgqueuer takes rows by priority, then by their age. What came due first is to go first, also where there is more than
+# the fleet can do. In seconds: an integer holds 68 years of them.
+DUE_FIRST: Final = "priority = -extract(epoch FROM now() + $2::interval - timestamptz '2026-01-01 00:00Z')::int"
 
 
 @dataclasses.dataclass
@@ -29,6 +34,7 @@ class FencedQueries(Queries):
         try:
             await self.driver.execute(
                 f"UPDATE {self.qbq.qualified.queue_table} SET status = 'queued', execute_after = now() + $2::interval,"  # noqa: S608  # names of our own
+                f" {DUE_FIRST},"
                 " attempts = attempts + 1, updated = now(), queue_manager_id = NULL, slot = NULL"
                 " WHERE id = $1 AND status = 'picked' AND queue_manager_id = $3",
                 job.id,

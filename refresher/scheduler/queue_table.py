@@ -17,6 +17,8 @@ from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueue
 from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import Channel
 
+from refresher.scheduler.queries import DUE_FIRST
+
 PREFIX: Final = "refresh:"
 EACH: Final = timedelta(milliseconds=10)  # between the first turns of two jobs
 LONGEST: Final = timedelta(minutes=5)  # and between those of the first job and the last
@@ -205,7 +207,7 @@ class QueueTable:
     async def put_off(self, connection: Connection, name: str, delay: timedelta) -> None:
         """Have the row of `name` come due after `delay`, where nobody has it in hand."""
         await connection.execute(
-            f"UPDATE {self._queue} SET execute_after = now() + $2::interval, updated = now()"  # noqa: S608  # as above
+            f"UPDATE {self._queue} SET execute_after = now() + $2::interval, updated = now(), {DUE_FIRST}"  # noqa: S608  # as above
             " WHERE dedupe_key = $1 AND status = 'queued'",
             name,
             delay,

@@ -82,6 +82,19 @@ async def test_a_delay_is_by_the_clock_of_postgresql(fleet: Base):
         assert 3580 < float(ahead) <= 3600
 
 
+async def test_what_came_due_first_is_taken_first_whatever_row_is_older(fleet: Base):
+    jobs = {f"job-{number:02}": "oauth2" for number in range(12)}
+    async with node(fleet, jobs) as one:
+        await one.names(len(jobs))
+        for number, name in enumerate(sorted(jobs)):
+            one.claims.schedule(name, timedelta(seconds=24 - 2 * number))  # the youngest row is due first
+        await until(lambda: rows(fleet).count("queued") == len(jobs))
+    fleet.sql("UPDATE refresher.pgqueuer SET execute_after = execute_after - interval '1 hour'")
+    async with node(fleet, jobs) as two:
+        taken = await two.names(len(jobs))
+    assert taken == sorted(jobs, reverse=True)
+
+
 async def test_what_is_urgent_comes_at_once(fleet: Base):
     async with node(fleet, JOB) as one:
         await one.due()
