@@ -33,7 +33,7 @@ def install(file: Path) -> None:
         def now(cls, tz: tzinfo | None = None) -> datetime:
             return datetime.now(tz) + apart(file)
 
-    SystemClock.now = lambda clock: now(clock) + apart(file)
+    SystemClock.now = lambda _clock: now() + apart(file)
     schedulers.datetime = executors.datetime = Shifted  # the bell's library has a look of its own
 
 

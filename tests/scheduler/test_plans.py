@@ -101,6 +101,7 @@ async def never_whole(base: Base, monkeypatch: pytest.MonkeyPatch, measured, res
     assert rows < resting / 10, "nor is an index read from one end to the other"
 
 
+@pytest.mark.nightly  # half a minute of both processors; test_engine.py does the same with fewer
 async def test_of_a_hundred_thousand_rows(base: Base, monkeypatch: pytest.MonkeyPatch, measured):
     await never_whole(base, monkeypatch, measured, 100_000)
 
