@@ -28,7 +28,9 @@ FAKETIME = (
 )
 
 
-@pytest.mark.parametrize("how", ["leaping", pytest.param("libfaketime", marks=pytest.mark.host)])
+@pytest.mark.parametrize(
+    "how", [pytest.param("leaping", marks=pytest.mark.nightly), pytest.param("libfaketime", marks=pytest.mark.host)]
+)
 def test_a_node_that_is_ten_minutes_ahead_renews_when_it_is_due(site: Site, base: Base, measured, how: str):
     site.bao.api("POST", f"{site.mount}/config", {"max_versions": 1000})
     clock = site.folder / "clock"

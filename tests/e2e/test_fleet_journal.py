@@ -30,9 +30,8 @@ def enrol(fleet: Fleet, provider: Strict) -> None:
     fleet.install()
 
 
-@pytest.mark.parametrize(
-    "late", [pytest.param(False, marks=pytest.mark.nightly, id="at-once"), pytest.param(True, id="after-another")]
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("late", [False, True], ids=["at-once", "after-another"])
 def test_what_its_journal_holds_is_replayed_by_check_and_set(site: Site, base: Base, measured, *, late: bool):
     provider = Strict(lambda _: LIFE, latency=0.05)
 

@@ -32,6 +32,7 @@ def change(fleet: Fleet, number: int, jobs: dict) -> None:
     fleet.lives[number].wait_for("reloaded")
 
 
+@pytest.mark.nightly  # test_engine.py does the same within one process
 def test_half_reloaded_nodes_do_not_fight(site: Site, base: Base, measured):
     crowd = Strict(lambda _: LIFE)
     with crowd.serving(), fleet_of(site, base) as fleet:
