@@ -1,7 +1,7 @@
 """A fleet as operators have it: hosts with the same jobs, each a process, and a PostgreSQL that they meet in."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
 
@@ -59,6 +59,20 @@ class Fleet:
             }  # fmt: skip
             host.tables["limits"] = {"per_host": 16, "total": 32}
         self.lives: list[Daemon] = []
+
+    def enrol(self, provider: Strict, names: Iterable[str]) -> None:
+        """Add a job of each name, with a password and single-use refresh tokens; have hosts and tables ready."""
+        site = self.site
+        site.bao.api("POST", f"{site.mount}/config", {"max_versions": 1000})
+        secrets = {"client_secret": site.secret("client", "canary-of-a-client-secret")}
+        secrets["password"] = site.secret("password", "canary-of-a-users-password")
+        for name in names:
+            site.jobs[name] = {
+                "provider": "semansys", "token_url": provider.urls[0], "client_id": name, "username": "canary-user",
+                "path": f"tokens/{name}",
+            } | secrets  # fmt: skip
+        self.open_to_all()
+        self.install()
 
     def open_to_all(self) -> None:
         """Let each host write whatever the jobs are: a crowd has thousands."""

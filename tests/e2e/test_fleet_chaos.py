@@ -9,28 +9,12 @@ import time
 import pytest
 
 from tests.e2e.cable import cable_to
-from tests.e2e.fleet import Fleet, Strict, fleet_of
+from tests.e2e.fleet import Strict, fleet_of
 from tests.e2e.havoc import Havoc, deaths
 from tests.e2e.site import Site
 from tests.servers.postgres import Postgres, new_base
 
 pytestmark = [pytest.mark.e2e, pytest.mark.fault("F48")]
-
-
-def enrol(fleet: Fleet, provider: Strict, jobs: int) -> list[str]:
-    site = fleet.site
-    site.bao.api("POST", f"{site.mount}/config", {"max_versions": 1000})
-    secrets = {"client_secret": site.secret("client", "canary-of-a-client-secret")}
-    secrets["password"] = site.secret("password", "canary-of-a-users-password")
-    for number in range(jobs):
-        name = f"job-{number:03}"
-        site.jobs[name] = {
-            "provider": "semansys", "token_url": provider.urls[0], "client_id": name, "username": "canary-user",
-            "path": f"tokens/{name}",
-        } | secrets  # fmt: skip
-    fleet.open_to_all()
-    fleet.install()
-    return list(site.jobs)
 
 
 def survived(site: Site, server: Postgres, measured, *, seed: int, jobs: int, lives: range, nightly: bool) -> None:
@@ -44,7 +28,8 @@ def survived(site: Site, server: Postgres, measured, *, seed: int, jobs: int, li
         far.tables["vault"]["address"] = f"http://127.0.0.1:{cable.ports[vault]}"
         there = far.tables["scheduler"]["postgres"]
         there["dsn"] = base.node.replace(str(server.port), str(cable.ports[server.port]))
-        names = enrol(fleet, provider, jobs)
+        names = list(seconds)
+        fleet.enrol(provider, names)
         havoc = Havoc(fleet, cable, seed, away=12 if nightly else 4, freeze=15 if nightly else 4)
         provider.wait(lambda: len(provider.current) == jobs, "every job has a token", within=100)
         provider.wait(lambda: all(map(site.token, names)), "and it is in Vault")

@@ -43,7 +43,7 @@ def test_a_node_that_is_ten_minutes_ahead_renews_when_it_is_due(site: Site, base
         fleet.install()
         lives = [fleet.start(0, *program)]
         for turn in (1, 2):
-            crowd.wait(lambda: min(map(crowd.counts().__getitem__, NAMES)) >= turn, "each has its turn")  # noqa: B023
+            crowd.wait(lambda: min(map(crowd.counts().__getitem__, NAMES)) >= turn, "each has its turn")  # noqa: B023  # at once
             lives.append(fleet.start(1) if turn == 1 else fleet.start(0, *program))
             lives[-1].wait_for("started", level="info")
             assert lives[-2].stop() == 0

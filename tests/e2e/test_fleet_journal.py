@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.fleet import Fleet, Strict, fleet_of
+from tests.e2e.fleet import Strict, fleet_of
 from tests.e2e.site import RECORD, Site
 from tests.e2e.waiting import await_stopped
 from tests.servers.postgres import Base
@@ -14,20 +14,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.fault("F50"), pytest.mark.timeout(240
 NAMES = [f"job-{number}" for number in range(6)]
 LIFE = 20
 FROZEN = (sys.executable, str(Path(__file__).with_name("frozen.py")), str(len(NAMES)))
-
-
-def enrol(fleet: Fleet, provider: Strict) -> None:
-    site = fleet.site
-    site.bao.api("POST", f"{site.mount}/config", {"max_versions": 1000})
-    secrets = {"client_secret": site.secret("client", "canary-of-a-client-secret")}
-    secrets["password"] = site.secret("password", "canary-of-a-users-password")
-    for name in NAMES:
-        site.jobs[name] = {
-            "provider": "semansys", "token_url": provider.urls[0], "client_id": name, "username": "canary-user",
-            "path": f"tokens/{name}",
-        } | secrets  # fmt: skip
-    fleet.open_to_all()
-    fleet.install()
 
 
 @pytest.mark.nightly
@@ -41,7 +27,7 @@ def test_what_its_journal_holds_is_replayed_by_check_and_set(site: Site, base: B
         return (token.get("access_token"), record.get("refresh_token")) == provider.current[name]
 
     with provider.serving(), fleet_of(site, base) as fleet:
-        enrol(fleet, provider)
+        fleet.enrol(provider, NAMES)
         first = fleet.start(0, *FROZEN)
         await_stopped(first.process.pid)
         held = dict(provider.current)
