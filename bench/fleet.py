@@ -6,6 +6,7 @@
 import asyncio
 import io
 import json
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -83,7 +84,7 @@ class Fleet:
 @asynccontextmanager
 async def serving(settings: Settings, *, wait: bool = True) -> AsyncIterator[Fleet]:
     """Serve the jobs of `settings`; yield when each was looked at, and what was due is done, or at once."""
-    counted, stop, ready = Counted(), asyncio.Event(), asyncio.Event()
+    counted, stop, ready, told = Counted(), asyncio.Event(), asyncio.Event(), sys.excepthook
     sinks: tuple[Sink, ...] = (LogSink(), counted, *wiring.meters(settings))
     with tempfile.TemporaryFile("w", prefix="refresher-bench.") as lines:
         log.configure(LogSettings(format="json"), stream=lines)
@@ -101,6 +102,7 @@ async def serving(settings: Settings, *, wait: bool = True) -> AsyncIterator[Fle
                 stop.set()
             bell.close()
         log.configure(LogSettings(), stream=io.StringIO())  # the file is gone
+    sys.excepthook = told  # else nobody hears what a later benchmark fails of
 
 
 def settings_of(config: Path) -> Settings:

@@ -204,6 +204,7 @@ class Engine:
     def _away(self, error: BaseException) -> None:
         if self._away_since is None:
             self._away_since = self._clock.monotonic()
+        self.hands.away()
         if not self._told:
             self._told = True
             self._tell("scheduler_away", "warning", error=said(error))

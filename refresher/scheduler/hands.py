@@ -5,11 +5,12 @@ Rules of this module:
 - Who has it is waited for, for a moment; then it is said who that is.
 - What the deed left of a job is told to the others before the lock is given back, and its row comes due accordingly.
 - Who asked may be gone by then: what was begun comes to its end all the same.
+- A node that has just started is not one without PostgreSQL: until it knows, it is waited for, for a moment.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -41,11 +42,17 @@ class Hands:
         self._claims, self._notes, self._tidings = claims, notes, tidings
         self._schema, self._table = schema, QueueTable(schema)
         self._present: tuple[Guard, Connection] | None = None
+        self._known = asyncio.Event()
         self._keepers: set[asyncio.Task[None]] = set()
 
     def open(self, guard: Guard, connection: Connection) -> None:
         """Be able to take jobs in hand from now on."""
         self._present = guard, connection
+        self._known.set()
+
+    def away(self) -> None:
+        """Know that PostgreSQL can't be reached."""
+        self._known.set()
 
     async def close(self, *, lost: bool) -> None:
         """Take no more, and give back what was taken: at once where PostgreSQL is away, else when it is over with."""
@@ -66,6 +73,7 @@ class Hands:
 
     async def know(self, name: str) -> bool:
         """Hear how the fleet has `name`, as of now; whether it could be asked."""
+        await self._settled()
         return await self._asked(lambda connection: self._tidings.learn(connection, name)) is not None
 
     async def tell(self, name: str, *, due: bool = False) -> bool:
@@ -94,6 +102,7 @@ class Hands:
         It may not while PostgreSQL is away, but for a job of which two walks at once spend nothing. Raises
         ElsewhereError, with the name of the node that has it.
         """
+        await self._settled()
         present, keeper = self._present, None
         try:
             if present is not None:
@@ -107,6 +116,11 @@ class Hands:
             yield True
         if keeper is not None:
             await asyncio.shield(keeper)
+
+    async def _settled(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_S):
+                await self._known.wait()
 
     async def _asked(self, question: Callable[[Connection], Awaitable[_T]]) -> _T | None:
         if self._present is None:

@@ -97,6 +97,24 @@ async def test_what_is_walked_stays_in_hand_although_who_asked_is_gone(fleet: Ba
         await until(lambda: seconds_ahead(fleet) > 1.9 * 3600)
 
 
+async def test_a_node_that_has_just_started_is_waited_for(fleet: Base):
+    async with node(fleet, JOB, harmless=lambda _: False) as one:
+        assert not one.engine.hands.there
+        one.claims.questions = replaced(one, busy=False)
+        async with one.engine.hands.hold("crm") as may:
+            assert may, "it is not known to be away"
+            one.claims.schedule("crm", NEVER)
+
+
+async def test_a_node_that_starts_while_postgresql_is_away_says_so_at_once(mortal_postgres, monkeypatch):
+    monkeypatch.setattr(hands, "WAIT_S", 3600)
+    own = new_base(mortal_postgres)
+    await install(own)
+    mortal_postgres.stop()
+    async with node(own, JOB, harmless=lambda _: False) as one, one.engine.hands.hold("crm") as may:
+        assert not may
+
+
 async def test_while_postgresql_is_away_only_what_is_harmless_may_be_asked_for(mortal_postgres):
     own = new_base(mortal_postgres)
     await install(own)
