@@ -21,6 +21,7 @@ from refresher.core.secret import Secret
 from refresher.core.shadow import Theirs
 from refresher.ports import Clock
 
+MOMENT: Final = timedelta(milliseconds=1)
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 NONE: Final[Mapping[Location, Trouble]] = MappingProxyType({})
 NOWHERE: Final = frozenset[str]()  # each frozenset() is another one
@@ -57,7 +58,8 @@ class Charge:
     record: StateRecord | None = None
     latch: Trouble | None = None
     trouble: Trouble | None = None
-    reckoned: tuple[datetime, float] | None = None  # wall and monotonic time, read together
+    reckoned: datetime | None = None  # the time that was last decided by
+    reckoned_at: float = 0.0  # and the monotonic time of then
     fetched_at: datetime | None = None
     unchanged: bool = False
     changed: bool = False  # the configuration asks for another token than the one that stands there
@@ -155,20 +157,20 @@ class Charge:
         self.journalled, self.unknown, self.leased_until = journalled, False, None
 
     def now(self, clock: Clock) -> datetime:
-        """Return the time to decide by: the wall clock's, but it never goes back between one grant and the next."""
-        wall, ticks = clock.now(), clock.monotonic()
-        if self.reckoned is not None:
-            then, at = self.reckoned
-            if ticks == at and wall <= then:
+        """Return the time to decide by: the wall clock's, never back between two grants, and still for a moment."""
+        wall, ticks, then = clock.now(), clock.monotonic(), self.reckoned
+        if then is not None:
+            passed = timedelta(seconds=ticks - self.reckoned_at)
+            if passed < MOMENT and wall - then < MOMENT:
                 return then
-            wall = max(wall, then + timedelta(seconds=ticks - at))
-        self.reckoned = wall, ticks
+            wall = max(wall, then + passed)
+        self.reckoned, self.reckoned_at = wall, ticks
         return wall
 
     def reckon(self, clock: Clock) -> None:
         """Reckon time from now on, since a grant came: nothing holds the job back, whatever clock it was noted by."""
         now = clock.now()
-        self.reckoned = now, clock.monotonic()
+        self.reckoned, self.reckoned_at = now, clock.monotonic()
         self.fetched_at = None if self.fetched_at is None else min(self.fetched_at, now)
         if self.trouble is not None:
             self.trouble = replace(self.trouble, since=min(self.trouble.since, now), retry_at=now)
@@ -183,9 +185,8 @@ class Charge:
     def relieve(self, *, by_hand: bool) -> Trouble | None:
         """Let nothing hold the job back, and return what did; a token that a person brought speaks for Vault alone."""
         if by_hand:
-            self.trouble = (
-                None if self.trouble is not None and self.trouble.kind in ("store", "outage") else self.trouble
-            )
+            if self.trouble is not None and self.trouble.kind in ("store", "outage"):
+                self.trouble = None
             return None
         before, self.latch, self.trouble = self.latch or self.trouble, None, None
         return before

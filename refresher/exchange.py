@@ -87,7 +87,7 @@ class Exchange:
             place = next(place for place, version in known.items() if version is None)
             why = f"{place}: a KV v1 mount has no check-and-set; this job's token needs KV v2"
             raise StoreRefusedError("kv_v1", why)
-        await self._stores[job.state.cluster].prove(job.state)
+        await self._stores[job.states.cluster].prove(job.state)
         proved, failed = await attempt(charge, goals, lambda place: self._stores[place.cluster].prove(place))
         if failed and not proved:
             raise worst(failed)

@@ -25,9 +25,9 @@ class Keys:
         self._mark = published.mark(identity.instance)
         self._known: dict[Location, bytes] = {}
 
-    async def of(self, state: Location) -> bytes:
-        """Return the key for the job whose state record stands at `state`. Raises StoreError."""
-        place = replace(state, path=f"{state.path.rpartition('/')[0]}.journal")
+    async def of(self, states: Location) -> bytes:
+        """Return the key for the jobs whose state records stand below `states`. Raises StoreError."""
+        place = replace(states, path=f"{states.path}.journal")
         if place not in self._known:
             self._known[place] = _key_of(await self._text(place), place)
         return self._known[place]

@@ -73,7 +73,7 @@ class Keeping:
         record, job = charge.record, charge.job
         if self._journal is None or record is None or not job.irreplaceable:
             return
-        await self._keys.of(job.state)
+        await self._keys.of(job.states)
         await self.close(charge)
         await self._reserve(charge)
         newest = 0 if charge.newest is None else charge.newest.generation
@@ -87,7 +87,7 @@ class Keeping:
             try:
                 charge.record = await self._write(charge, new)
             except StoreConflictError:
-                before, record = record, published.record_of(await self._stores[job.state.cluster].read(job.state))
+                before, record = record, published.record_of(await self._stores[job.states.cluster].read(job.state))
                 if record.spending or record.refresh_token != before.refresh_token:
                     raise  # there is more to it than a version
                 continue
@@ -109,7 +109,7 @@ class Keeping:
             refresh_token=charge.unkept or (charge.record.refresh_token if charge.record is not None else None),
             token=charge.unwritten,
         )
-        there = await self._journal.enter(job.name, entry.written(answer, job), await self._keys.of(job.state))
+        there = await self._journal.enter(job.name, entry.written(answer, job), await self._keys.of(job.states))
         charge.journalled = there
 
     async def record(self, charge: Charge) -> None:
@@ -120,7 +120,7 @@ class Keeping:
         intent = charge.intent
         if charge.unkept is None and (intent is None or charge.unwritten is None):
             return  # no answer is in hand
-        job, store = charge.job, self._stores[charge.job.state.cluster]
+        job, store = charge.job, self._stores[charge.job.states.cluster]
         record = charge.record or published.record_of(await store.read(job.state))
         for _ in range(TRIES):
             refresh_token = charge.unkept or (None if charge.unknown else record.refresh_token)
@@ -190,7 +190,7 @@ class Keeping:
         job, now = charge.job, self._clock.now().replace(microsecond=0)
         new = replace(new, updated_at=now, moved="")
         data = published.record_data(new, job, self._identity.instance, now)
-        written = await self._stores[job.state.cluster].write(job.state, data, cas=new.version)
+        written = await self._stores[job.states.cluster].write(job.state, data, cas=new.version)
         self._deletions.noted(job, job.state, written.deletion_time)
         return replace(new, version=written.version, deletion_time=written.deletion_time)
 
@@ -225,7 +225,7 @@ class Keeping:
         name = charge.job.name
         if self._journal is None or not self._journal.has(name, last=last):
             return None
-        text = await self._journal.read(name, await self._keys.of(charge.job.state), last=last)
+        text = await self._journal.read(name, await self._keys.of(charge.job.states), last=last)
         found = None if text is None else entry.read(text)
         return found if found is not None and found.job == name else None
 

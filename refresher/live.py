@@ -83,7 +83,7 @@ def _deeds(
     for place in job.destinations:
         yield Mistake(file, table, "path", ""), parts.stores[place.cluster].prove(place)
     if job.irreplaceable:
-        yield Mistake(file, table, "path", ""), parts.stores[job.state.cluster].prove(job.state)
+        yield Mistake(file, table, "path", ""), parts.stores[job.states.cluster].prove(job.state)
 
 
 def _knocks(file: str, job: Job, door: str, parts: daemon.Parts) -> Iterator[tuple[Mistake, Awaitable[object]]]:

@@ -120,10 +120,10 @@ class Moving:
         return record.refresh_token is not None or record.spending or journalled
 
     async def _record(self, job: Job) -> StateRecord:
-        return published.record_of(await self._stores[job.state.cluster].read(job.state))
+        return published.record_of(await self._stores[job.states.cluster].read(job.state))
 
     async def _write(self, job: Job, record: StateRecord) -> StateRecord:
         now = self._clock.now().replace(microsecond=0)
         data = published.record_data(record, job, self._identity.instance, now)
-        written = await self._stores[job.state.cluster].write(job.state, data, cas=record.version)
+        written = await self._stores[job.states.cluster].write(job.state, data, cas=record.version)
         return replace(record, version=written.version, updated_at=now)

@@ -198,7 +198,7 @@ class Outages:
 def _places(job: Job) -> Mapping[str, Location]:
     """Return one place of `job` in each cluster that it needs, its own paths before those of its secrets."""
     secrets = [ref for ref in job.references().values() if ref.kind == "vault"]
-    places = {ref.cluster: _place(ref) for ref in secrets} | {job.state.cluster: job.state}
+    places = {ref.cluster: _place(ref) for ref in secrets} | {job.states.cluster: job.state}
     return places | {place.cluster: place for place in job.destinations}
 
 
@@ -207,7 +207,7 @@ def _needs(job: Job) -> Clusters:
     secrets = {ref.cluster for ref in job.references().values() if ref.kind == "vault"}
     goals = {place.cluster for place in job.destinations}
     return frozenset(
-        secrets | ({job.state.cluster} if job.irreplaceable else set()) | (goals if len(goals) == 1 else set())
+        secrets | ({job.states.cluster} if job.irreplaceable else set()) | (goals if len(goals) == 1 else set())
     )
 
 

@@ -182,7 +182,7 @@ class Roster:
             old = self.charges.get(name)
             if old is None:
                 self.charges[name] = self._memory.charge(job)
-            elif old.job != job or any(place.cluster in moved for place in (*job.destinations, job.state)):
+            elif old.job != job or any(place.cluster in moved for place in (*job.destinations, job.states)):
                 self._walks.withdraw(name)
                 self.charges[name] = old.succeeded_by(job, moved=moved)
             else:

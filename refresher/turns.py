@@ -11,7 +11,7 @@ from refresher.charge import Identity
 from refresher.core import errors
 from refresher.core.events import Event
 from refresher.core.job import Job
-from refresher.core.model import Location, Reference
+from refresher.core.model import Reference
 from refresher.core.outcome import tell_broken
 from refresher.core.remembered import News
 from refresher.core.secret import Secret
@@ -105,12 +105,12 @@ async def key(house: House) -> bytes:
     It is derived from the journal's key, which stands in Vault. It waits for a Vault that is away, and says so;
     where Vault refuses, it says so and returns nothing.
     """
-    states = sorted((job.state for job in house.settings.jobs.values()), key=_rank)
+    states = min(job.states for job in house.settings.jobs.values())
     told = False
     while True:
         try:
             await house.login()
-            return hmac.digest(await Keys(house.stores, house.identity).of(states[0]), PURPOSE, "sha256")
+            return hmac.digest(await Keys(house.stores, house.identity).of(states), PURPOSE, "sha256")
         except errors.StoreRefusedError as error:
             fields = {"error": error.code, "why": str(error)}
             house.sink.tell(Event(name="stopped", level="error", fields=fields))
@@ -134,10 +134,6 @@ async def unfit(settings: Postgres, read: Callable[[Reference], Secret]) -> str:
     except FleetError:
         return ""  # it is met again, and told of, and waited for
     return schema.unfit(found, settings.schema)
-
-
-def _rank(state: Location) -> tuple[str, str, str]:
-    return state.cluster, state.mount, state.path.rpartition("/")[0]
 
 
 class _Providers:

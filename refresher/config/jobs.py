@@ -33,13 +33,13 @@ def build(draft: Draft, places: Places) -> Built:
     told = len(draft.findings.mistakes)
     destinations = places.destinations(draft)
     locations = tuple(location for _, location in destinations)
-    state = places.state(draft, locations)
+    states = places.states(draft, locations)
     places.references(draft)
     if draft.get("provider") == EXEC:
-        job: Job | None = _program(draft, locations, state)
+        job: Job | None = _program(draft, locations, states)
     else:
         provider = _provider(draft)
-        job = None if provider is None else _job(draft, provider, locations, state)
+        job = None if provider is None else _job(draft, provider, locations, states)
     laid_out = fields.of_destinations(draft, destinations)
     if job is not None:
         job = replace(job, fields=laid_out) if laid_out else job
@@ -53,7 +53,7 @@ def build(draft: Draft, places: Places) -> Built:
     )
 
 
-def _job(draft: Draft, provider: Provider, destinations: tuple[Location, ...], state: Location) -> Job | None:
+def _job(draft: Draft, provider: Provider, destinations: tuple[Location, ...], states: Location) -> Job | None:
     for key in sorted(program.OWN.intersection(draft.own)):
         draft.wrong(key, f'is used with provider = "{EXEC}" alone: take it out')
     blanks = Blanks(draft, provider.vars)
@@ -93,11 +93,11 @@ def _job(draft: Draft, provider: Provider, destinations: tuple[Location, ...], s
         times=times.times(draft, lifetime, refreshes=refreshes, usual=provider.refresh_every),
         **_rest(draft),
         destinations=destinations,
-        state=state,
+        states=states,
     )
 
 
-def _program(draft: Draft, destinations: tuple[Location, ...], state: Location) -> Job:
+def _program(draft: Draft, destinations: tuple[Location, ...], states: Location) -> Job:
     """Return the job of a program: it is run again as freely as client credentials are shown again."""
     lifetime = draft.get("lifetime")
     times.promise(draft, lifetime)
@@ -115,7 +115,7 @@ def _program(draft: Draft, destinations: tuple[Location, ...], state: Location) 
         times=times.times(draft, lifetime, refreshes=False),
         **_rest(draft),
         destinations=destinations,
-        state=state,
+        states=states,
     )
 
 

@@ -8,6 +8,7 @@ Rules of this module:
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from refresher.config import words
@@ -61,16 +62,16 @@ class Places:
                 mount = table.mount or self._table(table.cluster).mount
                 yield key, Location(cluster=table.cluster, mount=mount, path=table.path)
 
-    def state(self, draft: Draft, destinations: tuple[Location, ...]) -> Location:
-        """Return where the job's state record stands."""
+    def states(self, draft: Draft, destinations: tuple[Location, ...]) -> Location:
+        """Return the folder where the job's state record stands."""
         cluster = min((each.cluster for each in destinations), default="")
         table = self._table(cluster)
-        path = f"{table.state_path}/{self.instance}/{draft.name}"
-        if len(path) > words.LONGEST:
+        path = f"{table.state_path}/{self.instance}"
+        if len(f"{path}/{draft.name}") > words.LONGEST:
             draft.wrong(
                 "", f"its state record's path, {table.state_path}/..., is longer than {words.LONGEST} characters"
             )
-        return Location(cluster=cluster, mount=table.state_mount or table.mount, path=path)
+        return _folder(cluster, table.state_mount or table.mount, path)
 
     def references(self, draft: Draft) -> None:
         """Tell what is odd about the job's references to secrets."""
@@ -121,7 +122,7 @@ class Places:
         for job in jobs:
             for place in job.destinations:
                 mounts.setdefault(place.cluster, set()).add(place.mount)
-        kept = {(job.state.cluster, job.state.mount) for job in jobs if job.irreplaceable}
+        kept = {(job.states.cluster, job.states.mount) for job in jobs if job.irreplaceable}
         for cluster, mount in sorted(kept):
             if mount in mounts.get(cluster, ()):
                 findings.odd(
@@ -131,6 +132,11 @@ class Places:
                     f'refresh tokens stand in the mount that readers read: a policy on "{mount}/data/*" shows them; '
                     "give them a mount of their own, or readers a policy on their paths alone",
                 )
+
+
+@lru_cache(maxsize=64)
+def _folder(cluster: str, mount: str, path: str) -> Location:
+    return Location(cluster=cluster, mount=mount, path=path)  # one for all its jobs
 
 
 def _references(key: str, value: object) -> Iterator[tuple[str, Reference]]:

@@ -143,8 +143,8 @@ class Job:
     `leeway` from then on. `lifetime`: what to assume when the provider states none. `params`: extra form members,
     repeats kept. `hosts`: patterns of the hosts that an issuer's metadata may lead to; none: to any.
     `client_secret_expires`: the day on which its secret ends, in UTC. `hooks`: names; None: all.
-    `reader_lag`: how long readers may go on with the token before. `observed`: in shadow mode, the path of somebody
-    else that each destination stands beside.
+    `reader_lag`: how long readers may go on with the token before. `states`: the folder of its state record.
+    `observed`: in shadow mode, the path of somebody else that each destination stands beside.
     """
 
     name: str
@@ -177,7 +177,7 @@ class Job:
     client_secret_expires: date | None = None
     hooks: tuple[str, ...] | None = None
     destinations: tuple[Location, ...]
-    state: Location
+    states: Location
     observed: tuple[Location, ...] = ()
     fields: tuple[tuple[Location, Fields], ...] = ()
 
@@ -206,8 +206,12 @@ class Job:
     @property
     def former(self) -> "Job":
         """The job as it was before it was renamed: `moved_from` is its name, and in the path of its state record."""
-        path = self.state.path.removesuffix(self.name) + self.moved_from
-        return replace(self, name=self.moved_from, moved_from="", state=replace(self.state, path=path))
+        return replace(self, name=self.moved_from, moved_from="")
+
+    @property
+    def state(self) -> Location:
+        """Where its state record stands. Made when it is asked for: most jobs never have one."""
+        return replace(self.states, path=f"{self.states.path}/{self.name}")
 
     @property
     def irreplaceable(self) -> bool:

@@ -80,7 +80,7 @@ def used_clusters(settings: Settings) -> tuple[str, ...]:
     """Return the names of the clusters that jobs write to or read from."""
     jobs = settings.jobs.values()
     read = {one.cluster for job in jobs for one in job.references().values() if one.kind == "vault"}
-    return tuple(sorted({place.cluster for job in jobs for place in (*job.destinations, job.state)} | read))
+    return tuple(sorted({place.cluster for job in jobs for place in (*job.destinations, job.states)} | read))
 
 
 def policies(settings: Settings, mounts: Mapping[str, Mounts]) -> tuple[Policy, ...]:
@@ -117,10 +117,10 @@ def _data(settings: Settings, cluster: Cluster, mounts: Mounts) -> Iterator[tupl
         for place in job.observed:
             if place.cluster == cluster.name:
                 yield mounts.data(place.mount, place.path), READ
-        if (job.irreplaceable or settings.postgres is not None) and job.state.cluster == cluster.name:
+        if (job.irreplaceable or settings.postgres is not None) and job.states.cluster == cluster.name:
             if job.irreplaceable and job.moved_from:
-                yield mounts.data(job.state.mount, job.former.state.path), EMPTY
-            yield mounts.data(job.state.mount, f"{job.state.path.rpartition('/')[0]}.journal"), MAKE
+                yield mounts.data(job.states.mount, job.former.state.path), EMPTY
+            yield mounts.data(job.states.mount, f"{job.states.path}.journal"), MAKE
     for target in references(settings, cluster.name):
         yield mounts.data(*mounts.locate(target)), READ
 

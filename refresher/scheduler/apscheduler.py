@@ -4,11 +4,12 @@ Rules of this module:
 - APScheduler only says "now". The work is never done in its jobs: it drops late ones, and cancels running ones.
 - Deadlines are held on the loop's monotonic clock: a jump of the wall clock moves none of them. APScheduler waits for
   the wall clock: where that was set back, nobody waits for its ring for longer than LATE_S.
+- What comes within NEAR_S is left to the loop's own timer: at hundreds a second a job of APScheduler's for each ring
+  is most of what a ring costs, and makes the next one late.
 - What is due is handed out in small helpings, so that ten thousand at once never block the loop.
 """
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, timedelta
 from heapq import heapify, heappop, heappush
 from typing import Final
@@ -21,6 +22,7 @@ from refresher.ports import Clock
 HELPING: Final = 100
 BELL: Final = "bell"
 SAME_S: Final = 0.001  # deadlines this close together are one
+NEAR_S: Final = 1.0
 LATE_S: Final = 1.0  # seconds after which a ring is not awaited any more
 
 
@@ -67,9 +69,12 @@ class Bell:
                 return names
             self._rung.clear()
             self._arm()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._patience()):
-                    await self._rung.wait()
+            timer = self._timer()
+            try:
+                await self._rung.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
 
     def close(self) -> None:
         """Stop APScheduler's timer."""
@@ -90,20 +95,24 @@ class Bell:
             names.append(name)
         return tuple(names)
 
-    def _patience(self) -> float | None:
-        """Return for how many seconds a ring is awaited; None: there is nothing to ring for."""
-        return self._heap[0][0] - self._clock.monotonic() + LATE_S if self._heap else None
+    def _timer(self) -> asyncio.TimerHandle | None:
+        """Have the loop end the wait for the earliest deadline: when that is near, or when nobody rang for it."""
+        if not self._heap:
+            return None
+        away = self._heap[0][0] - self._clock.monotonic()
+        return asyncio.get_running_loop().call_later(away if away < NEAR_S else away + LATE_S, self._rung.set)
 
     def _arm(self) -> None:
         """Have APScheduler ring at the earliest deadline, unless it does already; one that did not come is past."""
-        earliest = self._heap[0][0] if self._heap else None
-        overdue = self._clock.monotonic() - LATE_S
-        if earliest is None or (self._armed is not None and overdue < self._armed <= earliest):
+        if not self._heap:
+            return
+        earliest, now = self._heap[0][0], self._clock.monotonic()
+        if earliest - now < NEAR_S or (self._armed is not None and now - LATE_S < self._armed <= earliest):
             return
         self._armed = earliest
         self._scheduler.add_job(
             self._ring,
-            DateTrigger(self._clock.now() + timedelta(seconds=max(earliest - self._clock.monotonic(), 0))),
+            DateTrigger(self._clock.now() + timedelta(seconds=earliest - now)),
             id=BELL,
             replace_existing=True,
             misfire_grace_time=None,

@@ -12,6 +12,7 @@ import pytest
 from apscheduler.schedulers import base
 
 from refresher.host.clock import SystemClock
+from refresher.scheduler import apscheduler
 from refresher.scheduler.apscheduler import LATE_S, Bell
 from tests.fakes.clock import VirtualClock, settle
 from tests.fakes.scheduler import FakeScheduler
@@ -163,6 +164,23 @@ async def test_a_time_far_beyond_every_calendar_harms_nothing(case: Case):
     assert await case.due() == ("a",)
 
 
+@pytest.fixture(params=["by APScheduler", "by the loop"])
+def whoever_rings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is soon is the loop's to ring, and APScheduler's where nothing is near."""
+    if request.param == "by APScheduler":
+        monkeypatch.setattr(apscheduler, "NEAR_S", 0)
+
+
+@pytest.mark.usefixtures("whoever_rings")
+async def test_it_rings_in_time():
+    async with case_of("apscheduler") as case:
+        began = case.clock.monotonic()
+        case.bell.schedule("a", 10 * SOON)
+        assert await case.due() == ("a",)
+        assert 10 * SOON.total_seconds() <= case.clock.monotonic() - began < LATE_S
+
+
+@pytest.mark.usefixtures("whoever_rings")
 async def test_a_ring_that_is_late_is_not_dropped():
     """APScheduler's default forgets a job that it comes to more than a second late."""
     async with case_of("apscheduler") as case:
@@ -184,6 +202,7 @@ class SetBack(datetime):
 
 
 @pytest.mark.fault("F26", "F27")
+@pytest.mark.usefixtures("whoever_rings")
 @pytest.mark.parametrize("waits", [True, False], ids=["somebody waits", "nobody waits yet"])
 async def test_a_bell_that_a_clock_left_behind_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, *, waits: bool):
     """APScheduler waits for the wall clock: set back by an hour, it would ring an hour late."""

@@ -8,6 +8,7 @@ from refresher.core.policy import Facts, Held
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 PLACE = Location(mount="secret", path="tokens/crm")
+STATES = Location(mount="secret", path="refresher/default")
 STATE = Location(mount="secret", path="refresher/default/crm")
 
 
@@ -20,7 +21,7 @@ def a_job(**changes) -> Job:
         "client_auth": "basic",
         "client_id": "acme",
         "destinations": (PLACE,),
-        "state": STATE,
+        "states": STATES,
     }
     return Job(**values | changes)
 

@@ -37,8 +37,8 @@ async def test_what_a_stranger_writes_in_between_is_never_overwritten_and_told_o
     overwritten, told = 0, []
     for number in range(ROUNDS):
         store = Racing(vault, space.put)
-        place, state = space.place(f"tokens/job-{number}"), space.place(f"refresher/default/job-{number}")
-        job = (replaceable, refreshing)[number % 2](destinations=(place,), state=state)
+        place, states = space.place(f"tokens/job-{number}"), space.place(f"refresher/job-{number}")
+        job = (replaceable, refreshing)[number % 2](destinations=(place,), states=states)
         stage = Stage(*(token(n, refresh_token=f"RT-{n}") for n in (1, 2)), job=job, store=store)
         assert (await stage.rotate()).outcome == "rotated"
 
@@ -53,7 +53,7 @@ async def test_what_a_stranger_writes_in_between_is_never_overwritten_and_told_o
         overwritten += found.version != 2 or found.data["access_token"].reveal() != "STRANGE"
         told.append(len(stage.sink.named("foreign_change")))
         if number % 2:
-            kept = (await vault.read(state)).data
+            kept = (await vault.read(job.state)).data
             assert (kept["refresh_token"].reveal(), kept["phase"].reveal()) == ("RT-2", "idle"), (
                 "what was spent is kept"
             )

@@ -15,7 +15,7 @@ from refresher.ports import Ledger
 from refresher.roster import Roster
 from refresher.rotation import Rotation
 from refresher.watch import Watch
-from tests.core.builders import a_job
+from tests.core.builders import STATES, a_job
 from tests.fakes.clock import VirtualClock, settle
 from tests.fakes.journal import FakeJournal
 from tests.fakes.programs import provider_side
@@ -34,7 +34,7 @@ def path_of(name: str) -> Location:
 
 
 def state_of(name: str) -> Location:
-    return Location(mount="secret", path=f"refresher/default/{name}")
+    return job(name).state
 
 
 def job(name: str, host: str = "a", **changes) -> Job:
@@ -45,7 +45,7 @@ def job(name: str, host: str = "a", **changes) -> Job:
         "client_id": name,
         "client_secret": SECRET,
         "destinations": (path_of(name),),
-        "state": state_of(name),
+        "states": STATES,
     }
     return a_job(**values | changes)
 

@@ -43,7 +43,8 @@ OTHERS = {
 NONE = {  # of any value: no fact
     "versions": (9,),
     "blind": True,
-    "reckoned": (NOW + MINUTE, 1.0),
+    "reckoned": NOW + MINUTE,
+    "reckoned_at": 1.0,
     "seen": "x",
     "refused": "x",
     "refresh_life": (NOW, NOW + MINUTE),

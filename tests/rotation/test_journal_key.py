@@ -10,7 +10,7 @@ from refresher.core.secret import Secret
 from refresher.journal_key import Keys
 from tests.rotation.stage import IDENTITY
 
-STATE = Location(mount="refresher", path="refresher/default/crm")
+STATES = Location(mount="refresher", path="refresher/default")
 THEIRS = b"t" * 32
 
 
@@ -36,10 +36,10 @@ DENIED = StoreRefusedError("denied", "the policy denies it")  # who may create i
 
 @pytest.mark.parametrize("error", [DENIED, StoreConflictError("cas", "somebody wrote in between")])
 async def test_the_key_of_whoever_was_faster_is_ours(error):
-    assert await Keys({"": Raced(error)}, IDENTITY).of(STATE) == THEIRS
+    assert await Keys({"": Raced(error)}, IDENTITY).of(STATES) == THEIRS
 
 
 async def test_a_denial_that_is_no_race_is_told():
     with pytest.raises(StoreRefusedError) as caught:
-        await Keys({"": Raced(DENIED, vanishes=True)}, IDENTITY).of(STATE)
+        await Keys({"": Raced(DENIED, vanishes=True)}, IDENTITY).of(STATES)
     assert caught.value.code == "denied"

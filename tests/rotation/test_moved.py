@@ -18,7 +18,7 @@ NEW_STATE = Location(mount=STATE.mount, path=STATE.path.removesuffix("crm") + "c
 
 def renamed(job, **changes):
     """The job `crm` as `crm-eu`, with the same path."""
-    return replace(job, name="crm-eu", moved_from="crm", state=NEW_STATE, **changes)
+    return replace(job, name="crm-eu", moved_from="crm", **changes)
 
 
 def rename(stage: Stage) -> None:

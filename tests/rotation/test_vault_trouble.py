@@ -11,7 +11,6 @@ from tests.fakes.http import answer, lost
 from tests.rotation.stage import Stage, refresh_only, refreshing, replaceable, token
 
 SPARE = Location(mount="secret", path="tokens/crm-spare")
-V1_STATE = Location(mount="refresher", path="refresher/default/crm")
 
 
 def failing(stage: Stage, deed: str, place: Location = PLACE, error=None) -> None:
@@ -194,7 +193,7 @@ async def test_kv_v1_is_refused_to_an_irreplaceable_job_before_anything_is_spent
 
 
 async def test_a_state_record_on_kv_v1_is_refused_before_anything_is_spent():
-    job = refresh_only(state=Location(cluster="old", mount="refresher", path="refresher/default/crm"))
+    job = refresh_only(states=Location(cluster="old", mount="refresher", path="refresher/default"))
     stage = Stage(job=job)
     stage.stores["old"] = Stage(version=1).store
     assert (await stage.rotate()).error == "kv_v1"
