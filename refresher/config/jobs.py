@@ -1,5 +1,6 @@
 """One job: what its provider and its grant need, with the defaults filled in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -24,15 +25,20 @@ class Built:
 
     draft: Draft
     job: Job | None
-    destinations: tuple[Named, ...]
+    keys: tuple[str, ...]
+    places: tuple[Location, ...]
     chained: bool
+
+    @property
+    def destinations(self) -> Iterable[Named]:
+        """Its destinations, each with the key that names it."""
+        return zip(self.keys, self.places, strict=True)
 
 
 def build(draft: Draft, places: Places) -> Built:
     """Return the job that `draft` describes, telling every mistake in it."""
     told = len(draft.findings.mistakes)
-    destinations = places.destinations(draft)
-    locations = tuple(location for _, location in destinations)
+    keys, locations = places.destinations(draft)
     states = places.states(draft, locations)
     places.references(draft)
     if draft.get("provider") == EXEC:
@@ -40,15 +46,16 @@ def build(draft: Draft, places: Places) -> Built:
     else:
         provider = _provider(draft)
         job = None if provider is None else _job(draft, provider, locations, states)
-    laid_out = fields.of_destinations(draft, destinations)
+    laid_out = fields.of_destinations(draft, zip(keys, locations, strict=True))
     if job is not None:
         job = replace(job, fields=laid_out) if laid_out else job
-        job, destinations = shadow.beside(draft, job, destinations)
+        job = shadow.beside(draft, job)
     whole = not draft.bad and len(draft.findings.mistakes) == told
     return Built(
         draft=draft,
         job=job if whole else None,
-        destinations=destinations,
+        keys=keys,
+        places=locations if job is None else job.destinations,
         chained=job is not None and job.grant == "token_exchange",
     )
 

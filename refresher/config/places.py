@@ -9,7 +9,7 @@ Rules of this module:
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from refresher.config import words
 from refresher.config.draft import Draft
@@ -22,6 +22,8 @@ from refresher.core.model import Location, Reference
 
 Spot: TypeAlias = tuple[str, str, str]  # address, namespace, whole path
 Named: TypeAlias = tuple[str, Location]  # the key that names a destination, and the destination
+Keyed: TypeAlias = tuple[tuple[str, ...], tuple[Location, ...]]  # all keys, and all destinations
+PATH: Final = ("path",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,22 +38,23 @@ class Places:
     unread: frozenset[str]
     instance: str
 
-    def destinations(self, draft: Draft) -> tuple[Named, ...]:
+    def destinations(self, draft: Draft) -> Keyed:
         """Return what the job writes, telling what is missing or unknown."""
         if draft.unsure("path", "destinations"):
-            return ()
+            return (), ()
         match draft.chosen("path", "destinations"):
             case {"path": path, "destinations": _}:
                 draft.wrong("path", "stands beside destinations: write one of the two")
             case {"path": path}:
-                return (("path", Location(mount=self._table("").mount, path=path)),)
+                return PATH, (Location(mount=self._table("").mount, path=path),)
             case {"destinations": []}:
                 draft.wrong("destinations", "names no path")
             case {"destinations": tables}:
-                return tuple(self._several(draft, tables))
+                named = tuple(self._several(draft, tables))
+                return tuple(key for key, _ in named), tuple(place for _, place in named)
             case _:
                 draft.wrong("path", f'is required: where readers find the token, e.g. "tokens/{draft.name}"')
-        return ()
+        return (), ()
 
     def _several(self, draft: Draft, tables: list[DestinationTable]) -> Iterable[Named]:
         for number, table in enumerate(tables):
@@ -100,7 +103,7 @@ class Places:
             f"{place.mount}/{place.path}",
         )
 
-    def clashes(self, jobs: Iterable[tuple[Draft, tuple[Named, ...]]]) -> None:
+    def clashes(self, jobs: Iterable[tuple[Draft, Iterable[Named]]]) -> None:
         """Tell each destination that is written already, or that stands where state records do."""
         taken: dict[Spot, Draft] = {}
         roots = {

@@ -132,6 +132,7 @@ def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings
     bad_defaults = frozenset(place[1] for place in main.bad if place[0] == "defaults" and len(place) > 1)
     seen: dict[str, str] = {}
     shared = Shared()
+    tables: list[tuple[str, str, dict[str, Any], frozenset[str]]] = []
     for reading in chain[AnyReading]([main], included):
         unread = _unread(reading)
         for name, table in reading.model.jobs.items():
@@ -139,16 +140,20 @@ def _drafts(main: Reading[File], included: Iterable[Reading[Included]], findings
                 findings.wrong(reading.file, dotted("jobs", name), "", f"a job of this name stands in {seen[name]} too")
                 continue
             seen[name] = reading.file
-            own = shared.values(table.said())
-            yield Draft(
-                name=shared.name(name),
-                file=reading.file,
-                own=own,
-                defaults=defaults,
-                both=defaults | own if defaults else own,
-                bad=frozenset((*unread.get(name, ()), *(bad_defaults - own.keys()))) or NOTHING,
-                findings=findings,
-            )
+            own = table.said()
+            bad = frozenset((*unread.get(name, ()), *(bad_defaults - own.keys()))) or NOTHING
+            tables.append((reading.file, name, own, bad))
+    for file, name, own, bad in tables:  # what stays is made in one go: memory goes back in large pieces alone
+        shared.share(own)
+        yield Draft(
+            name=shared.name(name),
+            file=file,
+            own=own,
+            defaults=defaults,
+            both=defaults | own if defaults else own,
+            bad=bad,
+            findings=findings,
+        )
 
 
 def _unread(reading: AnyReading) -> dict[str, list[str]]:

@@ -3,15 +3,14 @@
 from dataclasses import replace
 
 from refresher.config.draft import Draft
-from refresher.config.places import Named
 from refresher.core import shadow
 from refresher.core.job import Job
 
 
-def beside(draft: Draft, job: Job, destinations: tuple[Named, ...]) -> tuple[Job, tuple[Named, ...]]:
-    """Return the job and its destinations as they are in shadow mode, telling where that would do the owner harm."""
+def beside(draft: Draft, job: Job) -> Job:
+    """Return the job as it is in shadow mode where that is asked for, telling where it would do the owner harm."""
     if not draft.stated("shadow", otherwise=False):
-        return job, destinations
+        return job
     if job.grant == "refresh_token":
         draft.wrong(
             "shadow",
@@ -23,11 +22,10 @@ def beside(draft: Draft, job: Job, destinations: tuple[Named, ...]) -> tuple[Job
             "would kill the token that readers have, as each new one does here (revokes_previous): hand over without "
             "it (adopt = true)",
         )
-    moved = replace(
+    return replace(
         job,
         adopt=False,  # it counts for the paths themselves, once they are written
         observed=job.destinations,
         destinations=tuple(shadow.of(place) for place in job.destinations),
         fields=tuple((shadow.of(place), fields) for place, fields in job.fields),
     )
-    return moved, tuple((key, shadow.of(place)) for key, place in destinations)

@@ -13,9 +13,10 @@ class Shared:
     def __init__(self) -> None:
         self._known: dict[object, Any] = {}
 
-    def values(self, table: dict[str, Any]) -> dict[str, Any]:
-        """Return the keys of `table` with their values shared."""
-        return {key: self._one(value) for key, value in table.items()}
+    def share(self, table: dict[str, Any]) -> None:
+        """Have the values of `table` be shared ones."""
+        for key, value in table.items():
+            table[key] = self._one(value)
 
     def name(self, name: str) -> str:
         """Return a copy of `name`, of which there is no other."""
