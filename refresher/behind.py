@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from refresher.charge import NONE, Charge, Identity
@@ -75,7 +76,12 @@ def stand(charge: Charge, index: int, held: Held | None, version: int | None) ->
     """Note what stands at the destination of that `index`."""
     all_held, versions = list(charge.held or ()), list(charge.versions)
     all_held[index], versions[index] = held, version
-    charge.held, charge.versions = tuple(all_held), tuple(versions)
+    charge.held, charge.versions = tuple(all_held), _shared(tuple(versions))
+
+
+@lru_cache(maxsize=1024)
+def _shared(versions: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    return versions  # most jobs stand at one of few versions: they take the memory of these
 
 
 def vault_is_back(charge: Charge, now: datetime) -> None:

@@ -26,6 +26,7 @@ NEVER: Final = datetime.max.replace(tzinfo=UTC)
 NONE: Final[Mapping[Location, Trouble]] = MappingProxyType({})
 NOWHERE: Final = frozenset[str]()  # each frozenset() is another one
 Tried: TypeAlias = Literal["", "taken", "refused", "unknown"]
+Slot: TypeAlias = Literal["", "reserved", "refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +82,8 @@ class Charge:
     intent: Intent | None = None  # ours, from before the request until the state record is idle again
     settled: str = ""  # nonce of an intent that is known to have spent nothing
     recalled: bool = False  # the journal was read
-    reserved: bool = False  # a slot of the journal is set apart
+    slot: Slot = ""  # of the journal: one is set apart, or none could be had, and that was told
     journalled: bool = False  # the answer in hand is in it
-    unjournalled: bool = False  # no slot could be had, and that was told
     unknown: bool = False  # nobody knows whether the grant of the record's intent was spent
     told: str = ""  # nonce of the intent that was told of as unknown
     watched: tuple[str, datetime] | None = None  # another's intent: its nonce, and since when it stands there

@@ -2,10 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from math import ceil
 
-from refresher.charge import Charge, Identity
+from refresher.charge import MOMENT, Charge, Identity
 from refresher.core import backoff, outcome, policy
 from refresher.core.errors import (
     AwaitedSecretError,
@@ -35,6 +34,14 @@ class Walk:
     client_secret: ClientSecret = ""
     before: tuple[int | None, ...] = ()
     unkept: str = ""  # why a refresh token that nobody uses could not be kept
+
+
+def close(charge: Charge, ended: Outcome, clock: Clock) -> Outcome:
+    """Note how a walk of `charge` ended, and when by the wall clock; return `ended`."""
+    now, then = clock.now(), charge.reckoned
+    same = then is not None and abs(now - then) < MOMENT  # one time takes the memory of one
+    charge.last, charge.last_at = ended, then if same else now
+    return ended
 
 
 class Endings:
@@ -119,7 +126,7 @@ class Endings:
             versions=charge.versions,
             away=charge.away,
             behind={place: one.error for place, one in charge.behind.items()} if charge.behind else NOBODY,
-            duration=timedelta(seconds=self._clock.monotonic() - walk.began),
+            duration_ms=round((self._clock.monotonic() - walk.began) * 1000),
         )
 
     def details(self, charge: Charge, walk: Walk) -> dict[str, Field]:

@@ -15,6 +15,7 @@ from refresher.core import outcome, published
 from refresher.core.errors import StoreConflictError, StoreError, StoreUnavailableError
 from refresher.core.model import Found, Location
 from refresher.core.outcome import Outcome
+from refresher.endings import close
 from refresher.ports import Clock, SecretStore
 
 TRIES: Final = 3  # of one write that others overtake
@@ -36,16 +37,14 @@ class Handback:
             ended = outcome.declined(charge.job, "released", charge.versions)
             away, status = isinstance(error, StoreUnavailableError), error.status or None
             ended = replace(ended, outcome="store_failed", error=error.code, http_status=status, store_down=away)
-            charge.last, charge.last_at = ended, self._clock.now()
-            return ended
+            return close(charge, ended, self._clock)
         standing = charge.held or (None,) * len(versions)
         charge.held = tuple(
             one if one is None else replace(one, version=version, ours=False)
             for one, version in zip(standing, versions, strict=True)
         )
         charge.versions, charge.known_ours, charge.shadowed = tuple(versions), (), frozenset()
-        charge.last, charge.last_at = outcome.declined(charge.job, "released", charge.versions), self._clock.now()
-        return charge.last
+        return close(charge, outcome.declined(charge.job, "released", charge.versions), self._clock)
 
     async def _unmark(self, charge: Charge, place: Location) -> int | None:
         """Write what stands at `place` without its mark; return the version that stands there then."""

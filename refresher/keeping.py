@@ -169,22 +169,22 @@ class Keeping:
             return
         if charge.journalled:
             await self._journal.keep(charge.job.name)
-        elif charge.reserved:
+        elif charge.slot == "reserved":
             await self._journal.release(charge.job.name)
-        charge.journalled = charge.reserved = False
+        charge.journalled, charge.slot = False, "" if charge.slot == "reserved" else charge.slot
 
     async def _reserve(self, charge: Charge) -> None:
         """A disk that is full is told of, and stops nobody: without the journal a crash loses an answer, not sooner."""
-        if self._journal is None or charge.reserved:
+        if self._journal is None or charge.slot == "reserved":
             return
         try:
             await self._journal.reserve(charge.job.name)
         except StoreRefusedError as error:
-            if not charge.unjournalled:
+            if charge.slot != "refused":
                 self._sink.tell(outcome.unjournalled(charge.job.name, error))
-            charge.unjournalled = True
+            charge.slot = "refused"
         else:
-            charge.reserved, charge.unjournalled = True, False
+            charge.slot = "reserved"
 
     async def _write(self, charge: Charge, new: StateRecord) -> StateRecord:
         job, now = charge.job, self._clock.now().replace(microsecond=0)

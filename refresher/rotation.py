@@ -21,7 +21,7 @@ from refresher.core.orders import BY_HAND
 from refresher.core.outcome import Outcome
 from refresher.decided import Decided
 from refresher.delivery import Delivered, Delivery
-from refresher.endings import Endings, Walk
+from refresher.endings import Endings, Walk, close
 from refresher.endpoint import Endpoint
 from refresher.exchange import Asked, Exchange
 from refresher.gate import Gate, decided
@@ -99,9 +99,8 @@ class Rotation:
     def away(self, charge: Charge, error: str) -> Outcome:
         """End a walk that is not begun, since Vault is known to be away by the code `error`."""
         walk = Walk(began=self._clock.monotonic())
-        charge.last = self._endings.store_failed(charge, walk, StoreUnavailableError(error, "Vault is away"))
-        charge.last_at = self._clock.now()
-        return charge.last
+        ended = self._endings.store_failed(charge, walk, StoreUnavailableError(error, "Vault is away"))
+        return close(charge, ended, self._clock)
 
     async def _ending(self, charge: Charge, walk: Walk, way: Awaitable[Outcome]) -> Outcome:
         charge.away = NOWHERE
@@ -113,8 +112,7 @@ class Rotation:
                 await self._keeping.withdraw(charge, unknown=False)
         await self._keeping.close(charge)
         await self._shadow.compare(charge)
-        charge.last, charge.last_at = ended, self._clock.now()
-        return ended
+        return close(charge, ended, self._clock)
 
     async def _observe(self, charge: Charge, walk: Walk) -> Outcome:
         await self._moving.look_at(charge)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
@@ -45,7 +45,7 @@ class Outcome:
     renew_at: datetime | None = None
     places: tuple[Location, ...] = ()
     versions: tuple[int | None, ...] = ()
-    duration: timedelta = timedelta()
+    duration_ms: int = 0
     store_down: bool = False
     store_unsure: bool = False
     away: frozenset[str] = frozenset()
@@ -90,7 +90,7 @@ class Outcome:
                 {"path": str(place), "version": version, "error": self.behind.get(place)}
                 for place, version in self.destinations
             ],
-            "duration_ms": round(self.duration / timedelta(milliseconds=1)),
+            "duration_ms": self.duration_ms,
         }
 
 

@@ -217,5 +217,5 @@ def attempt_of(ended: Outcome, at: datetime) -> Attempt:
         expires_at=None if ended.expires_at is None else ended.expires_at.timestamp(),
         version=version,
         path=str(place),
-        duration_ms=round(ended.duration / timedelta(milliseconds=1)),
+        duration_ms=ended.duration_ms,
     )

@@ -48,7 +48,7 @@ def test_every_outcome_has_the_promised_shape(name):
         renew_at=NOW,
         places=(PLACE, OTHER),
         versions=(4, None),
-        duration=timedelta(milliseconds=12.6),
+        duration_ms=13,
     )
     for one in (full, an_outcome(name), crashed(a_job(), None, (None,))):
         jsonschema.validate(json.loads(json.dumps(one.as_json())), SHAPE)

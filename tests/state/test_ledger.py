@@ -39,7 +39,7 @@ ENDED = Outcome(
     expires_at=NOW,
     places=(PLACE,),
     versions=(3,),
-    duration=timedelta(milliseconds=12),
+    duration_ms=12,
 )
 
 
