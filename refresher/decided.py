@@ -64,13 +64,16 @@ class Decided:
         charge.decided = (*facts, now, verdict) if waits else ()
         return verdict
 
-    def renew_at(self, charge: Charge, now: datetime) -> datetime | None:
-        """Return what `policy.renew_at` says of `charge`; None too where nobody has looked."""
+    def renew_at(self, charge: Charge, now: datetime, verdict: policy.Verdict | None = None) -> datetime | None:
+        """Return what `policy.renew_at` says of `charge`; None too where nobody has looked.
+
+        `verdict`: what was just decided of it, where that is known.
+        """
         if charge.held is None:
             return None
         if charge.behind:  # what is decided of it may be for the destinations that are behind
             return policy.renew_at(charge.facts(now, self._holder))
-        return policy.planned(self.decide(charge, now), now)
+        return policy.planned(verdict or self.decide(charge, now), now)
 
     def rests_until(self, charge: Charge, now: datetime) -> datetime | None:
         """Return when `charge` comes due, where that is all there is to it for some time; None: it is to be decided."""

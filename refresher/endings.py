@@ -57,7 +57,7 @@ class Endings:
         """End without a rotation: nothing is due, or something holds the job back."""
         if isinstance(verdict, policy.Halt) or verdict.reason in ("backoff", "paused", "vetoed"):
             return self._halted(charge, walk, verdict.reason)
-        return self.end(charge, walk, "fresh", verdict.reason)
+        return self.end(charge, walk, "fresh", verdict.reason, verdict=verdict)
 
     def _halted(self, charge: Charge, walk: Walk, reason: str) -> Outcome:
         told = charge.last is not None and (charge.last.outcome, charge.last.reason) == ("halted", reason)
@@ -114,14 +114,24 @@ class Endings:
         self.tell(outcome.tell_failed(ended, before, after, details))
         return ended
 
-    def end(self, charge: Charge, walk: Walk, name: OutcomeName, reason: str, *, error: str | None = None) -> Outcome:
+    def end(  # noqa: PLR0913  # what there is to say
+        self,
+        charge: Charge,
+        walk: Walk,
+        name: OutcomeName,
+        reason: str,
+        *,
+        error: str | None = None,
+        verdict: policy.Verdict | None = None,
+    ) -> Outcome:
+        """Return the outcome; `verdict` is what was just decided of `charge`, where nothing happened since."""
         return Outcome(
             job=charge.job.name,
             outcome=name,
             reason=reason,
             error=error,
             expires_at=charge.expires_at,
-            renew_at=self._decided.renew_at(charge, charge.now(self._clock)),
+            renew_at=self._decided.renew_at(charge, charge.now(self._clock), verdict),
             places=charge.job.destinations,
             versions=charge.versions,
             away=charge.away,
