@@ -158,6 +158,25 @@ async def test_a_name_that_is_put_off_ten_thousand_times_is_no_burden(case: Case
     assert await case.due() == ("a",)
 
 
+@pytest.mark.parametrize("turns", range(7))
+async def test_who_ends_the_wait_is_heard_whatever_it_has_come_to(case: Case, turns: int):
+    """The turn of the loop in which the wait is about to begin anew is one like the others."""
+
+    async def wait_for_ever() -> None:
+        while True:
+            await case.bell.due()
+
+    case.bell.schedule("late", NEVER)
+    waiting = asyncio.ensure_future(wait_for_ever())
+    await settle()
+    case.bell.schedule("less late", NEVER / 2)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    done, _ = await asyncio.wait({waiting}, timeout=PATIENCE)
+    assert done
+
+
 async def test_a_time_far_beyond_every_calendar_harms_nothing(case: Case):
     case.bell.schedule("never", timedelta(days=365 * 7000))
     case.bell.schedule("a", timedelta())

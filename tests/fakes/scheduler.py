@@ -1,7 +1,6 @@
 """ports.Scheduler on any clock. tests/contract/test_scheduler.py runs one suite on it and on the real bell."""
 
 import asyncio
-import contextlib
 from datetime import timedelta
 from heapq import heappop, heappush
 
@@ -54,9 +53,7 @@ class FakeScheduler:
             await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in waiters:
-                one.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait(waiters)
+                one.cancel()  # not awaited: who cancels us meanwhile would not be heard
 
     def _take(self) -> tuple[str, ...]:
         names: list[str] = []
