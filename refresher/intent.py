@@ -20,9 +20,11 @@ REQUEST: Final = timedelta(seconds=30)  # a replay that begins so late in the le
 def weigh(charge: Charge, record: StateRecord, now: datetime, sink: Sink, *, ours: bool) -> None:
     """Note in `charge` what the intent in `record` means. `ours`: this process alone can have written it."""
     charge.leased_until = charge.replay_until = None
-    if not record.spending or record.nonce == charge.settled:
+    if not record.spending:
         charge.unknown = False
         return
+    if record.nonce == charge.settled:
+        return  # it spent nothing: of the grant is known what was known before
     if not ours:
         if charge.watched is None or charge.watched[0] != record.nonce:
             charge.watched = record.nonce, now - min(record.age, LEASE)

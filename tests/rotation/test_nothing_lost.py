@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from refresher.charge import Charge
-from refresher.core.errors import StoreUnavailableError
+from refresher.core.errors import StoreAmbiguousError, StoreUnavailableError
 from refresher.core.job import Job
 from refresher.memory import recall, to_keep
 from tests.core.builders import PLACE, STATE
@@ -122,6 +122,27 @@ async def test_our_own_intent_without_an_answer_takes_the_full_grant_at_once_and
     assert stage.grants() == ["password", "password", "password"], "never the refresh token"
     await stage.later(minutes=50)
     assert stage.grants()[-1] == "RT-3", "a fresh one is used again"
+
+
+@pytest.mark.fault("F2")
+async def test_an_intent_that_landed_unheard_of_makes_no_unknown_grant_a_known_one():
+    """It spent nothing itself: but the one that it replaced may have."""
+    stage = spending(refreshing(), MINE, token(2, refresh_token="RT-2"))
+    await stage.rotate()
+    stage.spent()
+    stage.restart()
+    failing = [StoreAmbiguousError("deadline", "no whole reply")]
+    stage.store.after = lambda deed, place: raise_one(failing if (deed, place) == ("write", STATE) else [])
+    assert (await stage.rotate()).outcome == "store_failed"
+    assert stage.stands(STATE)["phase"] == "spending", "it landed"
+    assert (await stage.later(minutes=5)).outcome == "rotated"
+    assert stage.grants() == ["password", "password"], "never the refresh token"
+    assert len(stage.sink.named("grant_unknown")) == 1
+
+
+def raise_one(errors: list[Exception]) -> None:
+    if errors:
+        raise errors.pop()
 
 
 async def test_without_a_full_grant_it_is_sent_again_only_when_readers_would_be_left_with_nothing():
