@@ -123,7 +123,8 @@ class Outages:
         for clusters, outage in self._outages.items():
             if outage.first == name and outage.served is not None:
                 outage.first = ""
-                outage.served.set_result(clusters.isdisjoint(away) if away else not down)
+                if not outage.served.done():  # its probe was ended: so is the daemon
+                    outage.served.set_result(clusters.isdisjoint(away) if away else not down)
 
     def close(self) -> None:
         """End the probes."""

@@ -330,3 +330,18 @@ async def test_the_end_does_not_wait_for_vault():
         house.roster.charges["job-0"].unwritten = None  # nothing is in hand
         house.stop.set()
         await house.finished(timedelta(seconds=0.001))
+
+
+async def test_who_tries_vault_first_after_an_outage_is_let_finish_at_the_end():
+    """The probe that sent him has ended by then, and nobody waits for what he finds."""
+    house = House(*many(3))
+    house.store.away = True
+    async with house.serving():
+        await house.clock.advance(MINUTE)
+        house.store.away = False
+        house.provider.latency = 20 * SECOND
+        while not house.provider.asked:
+            await house.clock.advance(SECOND)
+        house.stop.set()
+        await house.finished(MINUTE)
+    assert len(house.written) == 1
