@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from refresher.charge import Charge
+from refresher.charge import MOMENT, Charge
 from refresher.control.names import PACE, Verb
 from refresher.control.view import Hands, View
 from refresher.core import outcome
@@ -163,7 +163,7 @@ class Desk(View):
 
     async def _walked(self, name: str, *, force: bool) -> Outcome:
         """Have a job walked, and return how that ended; one that is being rotated already is not rotated again."""
-        asked = self._clock.now()
+        asked = self._clock.now() - MOMENT  # a walk's end is noted no finer
         while self._roster.is_busy(name):
             await self._end_of(name)
             charge = self._roster.charges[name]
