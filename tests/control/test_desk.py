@@ -311,6 +311,16 @@ async def test_while_vault_is_away_nobody_waits_for_it():
         assert await one.rotate("crm") == [("crm", "forced")], "what nobody was asked for costs no cooldown"
 
 
+async def test_an_order_that_comes_within_the_moment_of_a_decision_is_told_its_own_end():
+    async with office(job("crm")) as one:
+        one.house.store.away = True
+        await one.rotate("crm")
+        one.house.roster.charges["crm"].now(one.house.clock)
+        await one.house.clock.advance(timedelta(microseconds=500))
+        await one.once("crm", force=True)
+        assert (one.said[-1].outcome, one.said[-1].store_down) == ("store_failed", True)
+
+
 async def test_rows_and_plans_are_those_of_the_verbs():
     async with office(*many(120)) as one:
         rows, plans = await one.desk.jobs(), await one.desk.plan(24 * HOUR)
