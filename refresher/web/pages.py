@@ -159,7 +159,7 @@ class Pages:
             "tone": said.tone,
             "headline": str(module.answer(said, now)),  # type: ignore[attr-defined]  # as above
             "order": [anchor(one.name) for one in worst_first(views, now)],
-            "rows": {anchor(row.view.name): str(module.item(row)) for row in rows},  # type: ignore[attr-defined]
+            "rows": {anchor(row.view.name): str(module.item(row)) for row in rows},  # type: ignore[attr-defined]  # as above
         }
 
     def error(self, status: int, title: str, text: str) -> str:
