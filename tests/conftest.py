@@ -1,8 +1,10 @@
 """Fixtures for every folder of tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.guards import events
 from tests.guards.canaries import Canaries
@@ -14,6 +16,11 @@ pytest_plugins = (
     "tests.servers.postgres",
     "tests.measured",
 )
+
+# Nobody is timed: another process may have the machine.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
+LONGEST = ("test_promise.py", "test_two_daemons.py", "test_points.py", "test_cluster.py")  # one to four minutes each
 
 
 @pytest.fixture
@@ -32,5 +39,20 @@ def _documented_events() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what starts servers: it waits rather than works, and files are shared out in this order."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    """Spread what computes evenly among what starts servers, which waits most of the time; the longest come first.
+
+    Files are shared out to processes in this order.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    waiting, working = [], []
+    for file, tests in files.items():
+        (waiting if any(map(_starts_servers, tests)) else working).append(file)
+    waiting.sort(key=lambda file: file.name not in LONGEST)
+    place = {file: (number + 0.5) / len(some) for some in (waiting, working) for number, file in enumerate(some)}
+    items[:] = [item for file in sorted(files, key=place.__getitem__) for item in files[file]]
+
+
+def _starts_servers(item: pytest.Item) -> bool:
+    return item.get_closest_marker("e2e") is not None

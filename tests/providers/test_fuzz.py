@@ -19,7 +19,7 @@ from tests.core.builders import a_job
 from tests.fuzz.replies import CLIENT_SECRET, HELD, Mutation, mutation, mutations
 from tests.providers.replies import SENT
 
-ORDINARY = 300_000
+ORDINARY = 200_000
 NIGHTLY = 2_000_000
 COUNT = int(os.environ.get("FUZZ_MUTATIONS", str(ORDINARY)))
 LONGEST = 120 * max(1, COUNT // ORDINARY)  # seconds
