@@ -55,7 +55,7 @@ def run(*, quick: bool) -> Report:
         "each_to_agent",
         "processor time of a rotation against that of a file that the agent renders",
         "x",
-        [report.figures["refresher_ms"].median / report.figures["agent_ms"].median],
+        [report.figures["refresher_ms"].median / max(report.figures["agent_ms"].median, 1e-6)],
     )
     report.note(
         "Not measured: oauth-token-refresher (LoneExile) and vault-oauth2-credentials-agent (edspc). Both are Go"

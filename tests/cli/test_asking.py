@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -208,6 +209,7 @@ def fleet(config, monkeypatch):
 @pytest.mark.usefixtures("fleet")
 def test_status_of_a_fleet_says_which_node_has_each_job_and_who_is_gone(daemon, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(SystemClock, "now", lambda _clock: datetime(2026, 11, 26, 13, tzinfo=UTC))
     long = row("erp-with-a-long-name", node="refresher-with-a-long-name-12")
     daemon[1][:] = [row("crm", node="host-2"), long]
     assert main(["status"]) == 0, "by the jobs alone"

@@ -191,12 +191,13 @@ def whoever_rings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("whoever_rings")
-async def test_it_rings_in_time():
+async def test_it_rings_in_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(apscheduler, "LATE_S", 10 * PATIENCE)  # so that it is not that which wakes who waits
     async with case_of("apscheduler") as case:
         began = case.clock.monotonic()
         case.bell.schedule("a", 10 * SOON)
         assert await case.due() == ("a",)
-        assert 10 * SOON.total_seconds() <= case.clock.monotonic() - began < LATE_S
+        assert case.clock.monotonic() - began >= 10 * SOON.total_seconds()
 
 
 @pytest.mark.usefixtures("whoever_rings")
@@ -225,6 +226,8 @@ class SetBack(datetime):
 @pytest.mark.parametrize("waits", [True, False], ids=["somebody waits", "nobody waits yet"])
 async def test_a_bell_that_a_clock_left_behind_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, *, waits: bool):
     """APScheduler waits for the wall clock: set back by an hour, it would ring an hour late."""
+    late_s = 4 * LATE_S  # a busy machine is within it, too
+    monkeypatch.setattr(apscheduler, "LATE_S", late_s)
     monkeypatch.setattr(base, "datetime", SetBack)
     monkeypatch.setattr(SetBack, "by", timedelta())
     clock = SystemClock()
@@ -239,11 +242,11 @@ async def test_a_bell_that_a_clock_left_behind_is_not_waited_for(monkeypatch: py
         if not waits:
             waiter = asyncio.ensure_future(bell.due())
         SetBack.by = NEVER
-        assert await asyncio.wait_for(waiter, LATE_S + PATIENCE) == ("a",)
+        assert await asyncio.wait_for(waiter, late_s + PATIENCE) == ("a",)
         bell.schedule("b", SOON)
         began = clock.monotonic()
         assert await asyncio.wait_for(bell.due(), PATIENCE) == ("b",)
-        assert clock.monotonic() - began < LATE_S, "and the next one rings by itself"
+        assert clock.monotonic() - began < late_s, "and the next one rings by itself"
     finally:
         bell.close()
 

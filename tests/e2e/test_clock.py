@@ -159,8 +159,8 @@ def test_an_hour_forward(play, measured):
     assert sorted(name for name, _ in since) == play.forward.jobs, "each once"
     assert tuple(map(min, play.crowd.most("forward"), LIMITS)) == play.crowd.most("forward")
     assert latest <= 30
-    assert skews(play.forward, "warning", "leap_s") == [HOUR]
-    assert skews(play.forward, "error", "skew_s") == pytest.approx([HOUR] * 5, abs=3), "Vault's and four providers'"
+    assert skews(play.forward, "warning", "leap_s") == pytest.approx([HOUR], abs=5)
+    assert skews(play.forward, "error", "skew_s") == pytest.approx([HOUR] * 5, abs=10), "Vault's and four providers'"
 
 
 @pytest.mark.fault("F26")
@@ -169,7 +169,7 @@ def test_an_hour_back(play, measured):
     measured(f"-1 h: {len(play.back.since('leap'))} renewals after, the closest {-dead:.1f} s before expiry")
     assert len(play.back.since("leap")) >= 2 * FEW
     assert dead <= 0
-    assert skews(play.back, "warning", "leap_s") == [-HOUR]
+    assert skews(play.back, "warning", "leap_s") == pytest.approx([-HOUR], abs=5)
 
 
 @pytest.mark.fault("F27")
@@ -185,9 +185,10 @@ def test_steps_to_and_fro(play, measured):
 @pytest.mark.fault("F28")
 def test_summer_time_begins_and_ends_and_the_zone_changes(play, measured):
     due = play.spring.change
-    _, second = play.spring.site.written_at("tokens/daily")
+    first, second = play.spring.site.written_at("tokens/daily")
     measured(f"a calendar at 03:00 in the night in which 02:00 is missing: {second - due:+.1f} s")
-    assert 0 <= second - due < 3
+    assert second >= due
+    assert second - max(due, first + 30) < 10, "none is fetched again within 30 s"
     for house, life in ((play.spring, SHORT), (play.autumn, MIDDLE)):
         assert house.dead_s(life) <= 0
         assert skews(house, "warning", "leap_s") == []

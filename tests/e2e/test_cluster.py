@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.house import house as running_house
 from tests.e2e.site import Site
-from tests.servers.cluster import SEALED, STANDBY, cluster
+from tests.servers.cluster import PATIENT_S, SEALED, STANDBY, cluster
 from tests.servers.provider import Stats
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -51,7 +51,13 @@ def stale_site(house, tmp_path, request):
 
 
 def is_alarm(line) -> bool:
-    return line["level"] in ("warning", "error") and line["event"] != "started"  # which warns of this mount's policies
+    """Tell what no daemon on a whole cluster says.
+
+    One that starts warns of this mount's policies; and on a busy machine a quick cluster may elect a leader, which is
+    told of Vault as a whole and not of a job.
+    """
+    elected = line["event"] == "store_failed" and "job" not in line and line.get("error") in ("standby", "unavailable")
+    return line["level"] in ("warning", "error") and line["event"] != "started" and not elected
 
 
 def heal(house, since: float, back: float, measured, what: str) -> None:
@@ -104,7 +110,7 @@ def test_the_leader_is_sealed(house, measured):
         since = house.fault(leader.seal)
         house.cluster.await_active(but=leader)
         heal(house, since, time.time(), measured, "sealed")
-        assert leader.health() == SEALED
+        assert leader.health(PATIENT_S) == SEALED
         house.cluster.mend()
 
 
@@ -118,7 +124,7 @@ def test_two_nodes_are_sealed(house, measured):
         house.cluster.await_active(but=leader)
         house.direct_node.crash()
         house.await_due()
-        assert house.direct_node.health() == leader.health() == SEALED
+        assert house.direct_node.health(PATIENT_S) == leader.health(PATIENT_S) == SEALED
         asked = house.asked(since)
         leader.unseal()
         house.direct_node.unseal()
@@ -135,7 +141,7 @@ def test_the_quorum_is_lost_while_a_standby_answers(house, measured):
         others = [node for node in house.cluster.nodes if node is not house.direct_node]
         since = house.fault(*(node.kill for node in others))
         house.await_due()
-        assert house.direct_node.health() == STANDBY
+        assert house.direct_node.health(PATIENT_S) == STANDBY
         assert house.direct_node.api("GET", "auth/token/lookup-self"), "it answers reads"
         asked = house.asked(since)
         for node in others:

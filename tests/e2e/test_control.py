@@ -52,6 +52,7 @@ def test_a_day_of_break_glass(site, smartdocumentor):
         assert {one["job"]: one["state"] for one in rows} == {"api": "paused", "other": "unmanaged"}
         assert asked(site, "rotate", "other")[1][0]["reason"] == "released"
 
+        daemon.wait_for("asked", verb="rotate", job="other", error="released")  # told by a thread of its own
         told = daemon.lines("asked")
         assert [(line["verb"], line["job"], line.get("error")) for line in told] == [
             ("rotate", "api", None),

@@ -16,6 +16,7 @@ from tests.servers.provider import Provider
 pytestmark = pytest.mark.e2e
 HOUR = 3600
 SLACK = 1.0  # seconds beside lease and poll
+BUSY_S = 4.0  # the same on a busy machine; whoever waits for a deadline instead needs 20 s and more
 NAMES = [f"job-{number}" for number in range(12)]
 
 
@@ -27,9 +28,9 @@ def test_what_a_killed_node_had_is_walked_again_by_another_in_time(site: Site, b
         fleet.install()
         first = fleet.start(0)
         slow.wait(lambda: len(slow.asked) == len(NAMES), "all are asked for")
-        for number in (1, 2):
-            fleet.start(number).wait_for("started", level="info")
-        assert fleet.rows("picked") == sorted(NAMES)
+        for life in [fleet.start(number) for number in (1, 2)]:
+            life.wait_for("started", level="info")
+        assert fleet.locked_by(0) == set(NAMES), "the first has all in hand"
         slow.latency = 0.05
         killed = time.monotonic()
         first.kill()
@@ -38,7 +39,7 @@ def test_what_a_killed_node_had_is_walked_again_by_another_in_time(site: Site, b
         measured(f"kill -9 of one of three: its {len(NAMES)} jobs asked for again within {late:.1f} s")
         slow.wait(lambda: fleet.rows("queued") == sorted(NAMES), "all are back in the table")
         assert set(slow.counts().values()) == {2}, "and none twice"
-        assert late <= LEASE + POLL + SLACK
+        assert late <= LEASE + POLL + BUSY_S
         assert all(site.token(name) for name in NAMES)
 
 
@@ -59,11 +60,13 @@ def test_nobody_walks_what_a_frozen_node_has_and_without_the_guard_they_do(
         slow.wait(lambda: len(slow.asked) == len(NAMES), "all are asked for, and nobody is answered")
         fleet.start(1, *program).wait_for("started", level="info")
         owners = "SELECT DISTINCT queue_manager_id FROM refresher.pgqueuer WHERE status = 'picked'"
-        before = base.sql(owners)
+        before = base.sql(f"SELECT manager FROM refresher.refresher_nodes WHERE holder = '{fleet.hosts[0].holder}'")  # noqa: S608  # nothing of it is from outside
+        assert before
         frozen.process.send_signal(signal.SIGSTOP)
         ends = time.monotonic() + LEASE + POLL + SLACK
         slow.wait(lambda: before not in base.sql(owners), "the lease is over: the rows are the other's")
         time.sleep(max(ends - time.monotonic(), 0.0) + POLL)
+        slow.wait(lambda: sum(times > 1 for times in slow.counts().values()) >= overlaps, "nobody keeps them from it")
         asked = slow.counts()
         frozen.process.send_signal(signal.SIGCONT)
         twice = [name for name in NAMES if asked[name] > 1]

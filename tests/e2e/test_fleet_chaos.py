@@ -72,7 +72,7 @@ def survived(site: Site, server: Postgres, measured, *, seed: int, jobs: int, li
 
 
 def test_a_short_one(site: Site, mortal_postgres: Postgres, measured):
-    survived(site, mortal_postgres, measured, seed=1, jobs=16, lives=range(12, 18), nightly=False)
+    survived(site, mortal_postgres, measured, seed=1, jobs=32, lives=range(24, 36), nightly=False)
 
 
 @pytest.mark.nightly

@@ -77,8 +77,8 @@ def test_a_drained_node_finishes_what_it_asks_and_another_has_the_rest_at_once(s
         site.tables["limits"] = {"per_host": at_once, "total": at_once}
         fleet.install()
         first = fleet.start(0)
-        slow.wait(lambda: len(slow.asked) == at_once, "as many are asked for as may be at once")
-        slow.wait(lambda: fleet.rows("picked") == sorted(names), "the first has all in hand")
+        slow.wait(lambda: len(slow.asked) >= at_once, "as many are asked for as may be at once")
+        slow.wait(lambda: {*names} <= {*fleet.rows("picked"), *slow.counts()}, "the first has all in hand, or had")
         second = fleet.start(1)
         second.wait_for("started", level="info", within=60)
         mine = {one.client for one in slow.asked}

@@ -55,7 +55,7 @@ def test_nothing_newer_is_overwritten_and_nothing_spent_twice(hosts, semansys, a
     with old.daemon() as daemon:
         rotated(daemon)
         before = semansys.stats().total
-        semansys.control(**({"delay_ms": 1500} if answered else {"hang": True}))
+        semansys.control(**({"delay_ms": 10_000} if answered else {"hang": True}))
         await_requests(semansys, before + 2)
         daemon.kill()
         began = time.monotonic()

@@ -94,7 +94,7 @@ class Zoo:
         await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0))
         self.asked[kind] = self.asked.get(kind, 0) + 1
         self.first.setdefault(kind, time.monotonic())
-        token = {"access_token": f"AT-{kind}-{token_hex(12)}", "token_type": "Bearer", "expires_in": 9}
+        token = {"access_token": f"AT-{kind}-{token_hex(12)}", "token_type": "Bearer", "expires_in": 12}
         match kind:
             case "portal" if self.asked[kind] > 1:
                 writer.write(whole(b"<html>Sign in to the guests' network</html>", "Content-Type: text/html"))

@@ -46,7 +46,7 @@ def test_killed_with_an_answer_that_vault_did_not_take(raft_site, semansys):
     site.add("api", semansys, ttl=40, renew_before="34s")  # due after some 20 s: half of the life
     with site.daemon() as daemon:
         daemon.wait_for("rotated")
-        semansys.control(delay_ms=1500)
+        semansys.control(delay_ms=5000)
         await_requests(semansys, 2)
         site.bao.stop()
         daemon.wait_for("store_failed", within=30)

@@ -59,7 +59,7 @@ def test_an_open_page_does_not_hold_up_the_end(site, paged):
             assert next(stream.iter_lines()) == ": here"
             began = time.monotonic()
             assert daemon.stop() == 0
-            assert time.monotonic() - began < 5, "2 s on a machine with nothing else to do"
+            assert time.monotonic() - began < 10, "2 s on a machine with nothing else to do"
 
 
 def test_a_job_that_is_removed_takes_its_series_with_it(site, paged):

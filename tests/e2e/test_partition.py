@@ -13,7 +13,7 @@ from tests.servers.postgres import Postgres, new_base
 
 pytestmark = [pytest.mark.e2e, pytest.mark.host, pytest.mark.timeout(300)]
 LEASE, POLL = 14, 1  # PostgreSQL drops a node that it hears nothing of after 14 s
-SLACK = 1.0
+SLACK = 4.0
 HANGING = [f"hanging-{number}" for number in range(6)]
 SINGLE = [f"single-{number}" for number in range(8)]
 HOUR, LIFE = 3600, 60

@@ -16,6 +16,7 @@ from refresher.core.errors import StoreRefusedError
 from refresher.core.secret import Secret
 from refresher.core.settings import Settings
 from refresher.demo.openbao import OpenBao, OpenBaoError
+from refresher.vault import auth
 from tests.e2e.site import lines_of
 from tests.failpoints.provider import StrictProvider
 from tests.rotation.stage import Memory
@@ -23,6 +24,12 @@ from tests.rotation.stage import Memory
 pytestmark = pytest.mark.e2e
 
 LONG = 12  # seconds: an answer that Vault does not take holds the process up
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a login given back however long a busy OpenBao takes: what is asked here is whether it may be."""
+    monkeypatch.setattr(auth, "REVOKE_S", 30.0)
 
 
 @dataclass

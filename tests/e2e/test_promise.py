@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.e2e.waiting import await_requests
 from tests.servers.provider import Provider
 
 pytestmark = pytest.mark.e2e
@@ -34,6 +35,7 @@ class Reader(threading.Thread):
             self._over.wait(max(0.1 - (time.monotonic() - began), 0))
 
     def _read(self, job):
+        asked = datetime.now(UTC)
         held = self.site.token(job)
         if held is None:
             return  # the daemon has not come to it yet; `first` below is when every path holds one
@@ -41,7 +43,7 @@ class Reader(threading.Thread):
         missing = {"access_token", "token_type", "expires_at", "expires_at_unix", "issued_at", "scope"} - held.keys()
         if missing or not held["access_token"].isprintable():
             self.malformed.append((job, missing))
-        left = (datetime.fromisoformat(held["expires_at"]) - datetime.now(UTC)).total_seconds()
+        left = (datetime.fromisoformat(held["expires_at"]) - asked).total_seconds()
         if left <= 0:
             self.expired.append((job, left))
 
@@ -51,10 +53,10 @@ class Reader(threading.Thread):
 
 
 def twenty_jobs(site, provider_pool) -> list[Provider]:
-    """Add twenty jobs at three real servers, their lifetimes from 6 to 60 s."""
+    """Add twenty jobs at three real servers, their lifetimes from 10 to 60 s."""
     providers = [provider_pool(name) for name in KINDS]
     for number in range(20):
-        site.add(f"job-{number:02}", providers[number % 3], ttl=6 + number * 54 // 19)
+        site.add(f"job-{number:02}", providers[number % 3], ttl=10 + number * 50 // 19)
     return providers
 
 
@@ -78,7 +80,7 @@ def test_a_reader_of_twenty_jobs_never_finds_a_dead_token(site, provider_pool, s
     assert reader.reads > 20 * seconds
     assert not reader.expired
     assert not reader.malformed
-    assert rotations > 20 + seconds
+    assert rotations > 10 + seconds
     assert not daemon.lines(level="error")
     assert sum(provider.stats().refresh_reused for provider in providers) == 0
     assert sum(provider.stats().total for provider in providers) == rotations, "one request a rotation, no more"
@@ -173,7 +175,7 @@ def test_a_mended_secret_opens_the_latch(site, smartdocumentor):
 
 @pytest.mark.fault("F49")
 def test_a_second_daemon_on_the_same_jobs_does_no_harm(site, smartdocumentor):
-    site.add("api", smartdocumentor, ttl=8)
+    site.add("api", smartdocumentor, ttl=12)
     site.write()
     with site.daemon() as one:
         one.wait_for("rotated")
@@ -201,7 +203,7 @@ def test_twenty_sigterms_end_it_once(site, smartdocumentor):
             daemon.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
         assert daemon.stop(signal.SIGINT) == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert [line["event"] for line in daemon.events][-1] == "stopped"
     assert not any("Traceback" in line for line in daemon.text)
 
@@ -211,8 +213,7 @@ def test_a_daemon_asked_to_stop_finishes_the_rotation_under_way(site, semansys):
     site.add("api", semansys, ttl=3600)
     semansys.control(delay_ms=2000)
     with site.daemon() as daemon:
-        while semansys.stats().outcomes["pending"] == 0:
-            time.sleep(0.02)  # the request is on its way when the server counts it
+        await_requests(semansys, 1)
         assert daemon.stop() == 0
     assert semansys.accepts(site.token("api")["access_token"])
     assert site.read("refresher/default/api")["refresh_token"]

@@ -15,7 +15,7 @@ def provider(request, provider_pool):
 
 
 def test_first_token_and_three_renewals_in_time(site, provider):
-    site.add("api", provider, ttl=6)
+    site.add("api", provider, ttl=10)
     with site.daemon() as daemon:
         lines = [daemon.wait_for("rotated", job="api") for _ in range(4)]
         held = site.token("api")
@@ -35,7 +35,7 @@ def test_first_token_and_three_renewals_in_time(site, provider):
 
 
 def test_a_refresh_token_is_rotated_and_lives_apart(site, semansys):
-    site.add("api", semansys, ttl=6)
+    site.add("api", semansys, ttl=10)
     with site.daemon() as daemon:
         grants = [daemon.wait_for("rotated", job="api")["grant"] for _ in range(3)]
         record = site.read("refresher/default/api")

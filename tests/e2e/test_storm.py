@@ -5,7 +5,9 @@ import sys
 import time
 from contextlib import ExitStack
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean, median
 
 import pytest
 
@@ -91,15 +93,16 @@ def test_all_are_due_at_once(storm_of, measured, jobs):
 
     asked = crowd.asked[storm.asked :]
     took = max(one.at for one in asked) - asked[0].at
-    spans = sorted(line["duration_ms"] / 1000 for line in lines)
-    busy, usual = sum(spans) / took, spans[jobs // 2]
+    spans = [line["duration_ms"] / 1000 for line in lines]
+    busy, usual = sum(spans) / took, fmean(median(spans[at : at + 100]) for at in range(0, jobs, 100))
+    stood = sum(max(after.at - before.at - 1, 0.0) for before, after in pairwise(asked))
     rank = {name: number for number, name in enumerate(sorted(ends, key=ends.__getitem__))}
     astray = sorted(abs(number - rank[one.client]) for number, one in enumerate(asked))[jobs * 99 // 100]
     renewals = [seconds(line["renew_at"]) for line in lines]
     spread = max(renewals) - min(renewals)
     measured(
         f"{jobs} at once: at most {crowd.most('storm')} requests; {busy:.1f} slots busy for {took:.1f} s, which is"
-        f" {took / (jobs / SLOTS * usual):.2f} times the jobs of a slot by the median walk of {usual:.2f} s"
+        f" {(took - stood) / (jobs / SLOTS * usual):.2f} times the jobs of a slot by the median walk of {usual:.2f} s"
     )
     measured(
         f"{jobs} at once: 99 % within {astray} places of their turn; due again over {spread:.0f} s; {growth:+.1f} MB"
@@ -111,7 +114,7 @@ def test_all_are_due_at_once(storm_of, measured, jobs):
         "those under way overtake each other, and one goes first that the slow round looks at"
     )
     assert busy >= 0.75 * SLOTS, "no slot is idle while anything is due"
-    assert took <= 1.5 * jobs / SLOTS * usual, "1.2 where nobody else takes the machine"
+    assert took - stood <= 1.5 * jobs / SLOTS * usual, "1.2 where nobody else takes the machine"
     assert spread >= 0.98 * 6 * 60, "to be due is a derived share of six minutes; none is quite at an end of it"
     assert growth < 50
 

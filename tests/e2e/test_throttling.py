@@ -6,19 +6,19 @@ from itertools import pairwise
 
 import pytest
 
-from tests.e2e.test_isolation import free_port
+from tests.web.stage import free_port
 
 pytestmark = pytest.mark.e2e
 GOOD = ("good-1", "good-2", "good-3")
 WAIT_S, LONG_S = 10, 3600
-LATE_S = 3.0  # a loaded machine; the bell itself rings within milliseconds
+LATE_S = 6.0  # a loaded machine; the bell itself rings within milliseconds
 
 
 @pytest.mark.fault("F34", "F36", "F37")
 @pytest.mark.timeout(180)
 def test_each_wait_is_kept_over_a_restart_and_the_hosts_other_jobs_are_on_time(site, smartdocumentor, measured):
     for job in (*GOOD, "short", "long", "down"):
-        site.add(job, smartdocumentor, ttl=8)
+        site.add(job, smartdocumentor, ttl=12)
     for job, wait in (("short", WAIT_S), ("long", LONG_S)):
         smartdocumentor.control(client=f"{job}-client", fail={"status": 429, "times": 1, "retry_after": wait})
     site.jobs["down"]["token_url"] = f"http://127.0.0.1:{free_port()}/token"
@@ -52,7 +52,9 @@ def test_each_wait_is_kept_over_a_restart_and_the_hosts_other_jobs_are_on_time(s
     ]
     assert len(margins) >= 2 * len(GOOD)
     assert min(margins) > 0, "the others of that host are on time"
-    tries = [at(one["timestamp"]) for one in lines if one.get("job") == "down" and one.get("error") == "transport"]
+    refusals = [one for one in lines if one.get("job") == "down" and one.get("error") == "transport"]
+    tries = [at(one["timestamp"]) for one in refusals]
+    planned = [at(one["renew_at"]) - at(one["timestamp"]) for one in refusals]
     pauses = [after - before for before, after in pairwise(tries)]
     measured(f"asked again {granted - refused:.1f} s after a wait of {WAIT_S} s, over a kill")
     measured(
@@ -65,7 +67,7 @@ def test_each_wait_is_kept_over_a_restart_and_the_hosts_other_jobs_are_on_time(s
     counts = [one["failures"] for one in lines if one.get("job") == "down" and "failures" in one]
     assert len(tries) >= 5
     assert counts[-1] >= len(counts) - 1, "a restart does not begin anew; the kill may come before the ledger has one"
-    assert pauses[-1] >= 4 * pauses[0]
+    assert planned[-1] >= 4 * planned[0]
     assert [one["level"] for one in lines if one["event"] == "failing" and one.get("job") == "down"] == ["warning"]
 
 

@@ -33,7 +33,7 @@ def mixed_site(site, semansys, smartdocumentor, screening_eagle):
     site.add("fine", semansys)
     site.add("refused", smartdocumentor, client_secret=site.secret("wrong", site.canaries.plant("wrong secret")))
     site.add("failing", screening_eagle)
-    screening_eagle.control(client="failing-client", fail={"status": 503, "retry_after": 7})
+    screening_eagle.control(client="failing-client", fail={"status": 503, "retry_after": 600})
     site.add("taken", smartdocumentor)
     site.bao.api("POST", f"{site.mount}/data/tokens/taken", {"data": {"password": "somebody else's"}})
     site.write()
@@ -50,7 +50,7 @@ def test_once_status_and_plan_have_their_documented_shapes(mixed_site):
         "failing": "rejected_transient",
         "taken": "halted",
     }
-    assert outcomes["failing"]["retry_after"] == 7
+    assert outcomes["failing"]["retry_after"] == 600
     assert outcomes["taken"]["reason"] == "unmanaged"
     assert mixed_site.token("taken") == {"password": "somebody else's"}, "never touched"
 

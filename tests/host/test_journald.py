@@ -124,7 +124,7 @@ def test_what_the_journal_does_not_take_goes_to_standard_error(journal: Journal,
         output = JournalOutput(stream, lambda count: entry({**EVENT, "count": count}), journal.path)
         journal.close()
         output.put(entry({**EVENT, "version": 1}))
-        assert output.flush()
+        assert output.flush(20)
         again = Journal(Path(journal.path))
         output.put(entry({**EVENT, "version": 2}))
         assert again.entry()["REFRESHER_VERSION"] == "2"

@@ -152,7 +152,7 @@ def test_a_torn_line_spoils_no_other(pipe: Pipe, monkeypatch: pytest.MonkeyPatch
     fcntl.fcntl(pipe.stream, fcntl.F_SETPIPE_SZ, 4096)
     os.set_blocking(pipe.stream.fileno(), False)  # somebody else's doing, on a shared description
     out = Output(pipe.stream, lost)
-    for line in numbered(10, size=1500):
+    for line in numbered(10, size=6000):  # each of them alone is more than the pipe takes
         out.put(line)
     assert out.flush(10)
     first = pipe.read()
@@ -165,7 +165,8 @@ def test_a_torn_line_spoils_no_other(pipe: Pipe, monkeypatch: pytest.MonkeyPatch
     out.close()
 
 
-def test_a_full_pipe_that_does_not_block_is_waited_for(pipe: Pipe) -> None:
+def test_a_full_pipe_that_does_not_block_is_waited_for(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "STALL", 60_000)  # ms: this reader may be slow, but it reads
     fcntl.fcntl(pipe.stream, fcntl.F_SETPIPE_SZ, 4096)
     os.set_blocking(pipe.stream.fileno(), False)
     out = Output(pipe.stream, lost)
@@ -208,5 +209,6 @@ def test_closing_writes_what_waits_and_ends_the_thread(pipe: Pipe) -> None:
     assert out._thread.is_alive()
     out.put("last\n")
     out.close()
+    out._thread.join(20)  # it ends by itself; to end waits a second for it at most
     assert not out._thread.is_alive()
     assert pipe.read() == b"last\n"

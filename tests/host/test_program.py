@@ -68,7 +68,7 @@ def stand(tmp_path):
 
 async def is_gone(group: int) -> bool:
     """Whether a process group has no living member soon."""
-    for _ in range(200):
+    for _ in range(1000):
         if not list(living(group)):
             return True
         await asyncio.sleep(0.01)
@@ -177,21 +177,22 @@ async def test_what_can_not_be_started_says_why(stand, tmp_path):
     )
 
 
-async def test_one_that_hangs_is_asked_to_end_when_its_time_is_over(stand):
+async def test_one_that_hangs_is_asked_to_end_when_its_time_is_over(stand, monkeypatch):
+    monkeypatch.setattr(module, "MERCY", timedelta(seconds=30))  # longer than it takes: nobody had to kill it
     began = time.monotonic()
 
-    error = await stand.fail(f"echo $$ > {stand.file}; sleep 60", deadline=0.4)
+    error = await stand.fail(f"echo $$ > {stand.file}; sleep 60", deadline=3)
 
     assert (error.code, error.sent) == ("deadline", True)
-    assert error.why == "the program took longer than 0.4 s and was ended"
-    assert 0.4 <= time.monotonic() - began < 2
+    assert error.why == "the program took longer than 3 s and was ended"
+    assert 3 <= time.monotonic() - began < 20
     assert await is_gone(int(await stand.written()))
 
 
 async def test_one_that_ends_in_order_when_asked_may_say_so(stand):
     script = f"trap 'echo good bye >&2; exit 0' TERM; echo $$ > {stand.file}; while :; do sleep 0.05; done"
 
-    error = await stand.fail(script, deadline=0.4)
+    error = await stand.fail(script, deadline=3)
 
     assert error.code == "deadline"
     assert stand.lines("warning")[-1] == "good bye"
@@ -201,10 +202,10 @@ async def test_one_that_ignores_sigterm_is_killed(stand, monkeypatch):
     monkeypatch.setattr(module, "MERCY", timedelta(seconds=0.5))
     began = time.monotonic()
 
-    error = await stand.fail(f"echo $$ > {stand.file}; {DEAF}", deadline=0.3)
+    error = await stand.fail(f"echo $$ > {stand.file}; {DEAF}", deadline=3)
 
     assert error.code == "deadline"
-    assert 0.8 <= time.monotonic() - began < 3
+    assert 3.5 <= time.monotonic() - began < 20
     assert await is_gone(int(await stand.written()))
 
 
@@ -213,11 +214,11 @@ async def test_its_children_end_with_it(stand, end):
     fork = f"sleep 61 & ({DEAF}) & echo $$ > {stand.file}; {end}"
     began = time.monotonic()
     try:
-        await stand.shell(fork, deadline=0.5)
+        await stand.shell(fork, deadline=3 if end == "sleep 60" else 20)
     except TransportError:
         assert end != SAY
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert await is_gone(int(await stand.written()))
 
 
@@ -231,7 +232,7 @@ async def test_a_child_that_leaves_and_keeps_the_pipes_open_is_not_waited_for(st
 
     os.kill(int(await stand.written()), 9)
     assert json.loads(reply.body) == json.loads(TOKEN)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("output", ["", ">&2"])
@@ -242,7 +243,7 @@ async def test_one_that_floods_is_ended_long_before_its_time(stand, output):
 
     assert reply.truncated
     assert len(reply.body) <= MAX_OUTPUT
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert await is_gone(int(await stand.written()))
     assert len(stand.lines("warning")) == (20 if output else 0)
 
@@ -255,8 +256,12 @@ async def test_a_flood_is_not_kept_while_it_is_being_ended(monkeypatch):
     assert len(ran.printed[1]) == MAX_OUTPUT + 1
 
 
-async def test_what_comes_just_after_its_end_is_heard(stand):
-    reply = await stand.shell(f"setsid sh -c 'sleep 0.2; echo 42' & {SAY}; sleep 0.1")
+async def test_what_comes_just_after_its_end_is_heard(stand, monkeypatch):
+    monkeypatch.setattr(module, "LAST_WORDS", timedelta(seconds=20))
+
+    reply = await stand.shell(
+        f"setsid sh -c 'echo > {stand.file}; sleep 0.2; echo 42' & {SAY}; until test -s {stand.file}; do :; done"
+    )
 
     assert reply.body.endswith(b"42\n")
 
@@ -269,13 +274,15 @@ async def test_what_it_prints_counts_up_to_the_limit(stand, size, truncated):
 
 
 async def test_the_loop_goes_on_while_it_runs(stand):
-    ticks = 0
+    ticks, goes_on = 0, f"until test -e {stand.file}; do sleep 0.05; done"
     async with asyncio.TaskGroup() as group:
-        run = group.create_task(stand.shell("for n in 1 2 3 4 5; do seq 1 9999 >&2; sleep 0.1; done"))
+        run = group.create_task(stand.shell(f"for n in 1 2 3 4 5; do seq 1 9999 >&2; sleep 0.1; done; {goes_on}"))
         while not run.done():
             before = time.monotonic()
             await asyncio.sleep(0.01)
             ticks += time.monotonic() - before < 0.25
+            if ticks > 10:
+                stand.file.touch()  # it waits for that, until its time is over
 
     assert ticks > 10
 

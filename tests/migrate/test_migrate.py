@@ -3,7 +3,7 @@
 import tomllib
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from refresher import config
@@ -268,6 +268,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES | st.text(max_size=3), max_size=40).map("".join))
 @example("* * * * * curl -d grant_type=password -d username=\x85 -d password=x https://[/token")
 def test_any_text_at_all_is_migrated_to_toml(text):

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.e2e
 
 SOON = timedelta(seconds=0.3)
 NEVER = timedelta(hours=1)
+LONG = timedelta(seconds=30)  # a lease that no busy machine outlasts
 JOB = {"crm": "oauth2"}
 CANARY = "canary-in-an-exception"
 
@@ -52,7 +53,7 @@ def rows(base: Base) -> str:
 
 async def test_each_job_has_one_row_and_one_node_at_a_time(fleet: Base):
     jobs = {f"job-{number}": "oauth2" for number in range(30)}
-    async with node(fleet, jobs) as one, node(fleet, jobs) as two:
+    async with node(fleet, jobs, lease=LONG) as one, node(fleet, jobs, lease=LONG) as two:
         called: list[str] = []
 
         async def serve(who):
@@ -87,7 +88,7 @@ async def test_what_came_due_first_is_taken_first_whatever_row_is_older(fleet: B
     async with node(fleet, jobs) as one:
         await one.names(len(jobs))
         for number, name in enumerate(sorted(jobs)):
-            one.claims.schedule(name, timedelta(seconds=24 - 2 * number))  # the youngest row is due first
+            one.claims.schedule(name, timedelta(minutes=24 - 2 * number))  # the youngest row is due first
         await until(lambda: rows(fleet).count("queued") == len(jobs))
     fleet.sql("UPDATE refresher.pgqueuer SET execute_after = execute_after - interval '1 hour'")
     async with node(fleet, jobs) as two:
@@ -140,7 +141,7 @@ async def test_half_reloaded_nodes_do_not_fight(fleet: Base):
 
 async def test_no_more_at_once_at_a_provider_than_the_fleet_may(fleet: Base):
     jobs = {f"job-{number}": "semansys" for number in range(12)}
-    limit = {"per_provider": {"semansys": 3}}
+    limit = {"per_provider": {"semansys": 3}, "lease": LONG}
     async with node(fleet, jobs, **limit) as one, node(fleet, jobs, **limit) as two:
         at_once, most, done = 0, 0, []
 
@@ -159,7 +160,7 @@ async def test_no_more_at_once_at_a_provider_than_the_fleet_may(fleet: Base):
                         group.create_task(walk(who, name))
 
         servers = [asyncio.ensure_future(serve(who)) for who in (one, two)]
-        await until(lambda: len(done) == len(jobs))
+        await until(lambda: len(done) >= len(jobs))
         for server in servers:
             server.cancel()
         assert most == 3
@@ -324,11 +325,11 @@ async def test_a_row_that_is_lost_is_made_again(fleet: Base):
 
 async def test_a_slow_one_ends_nothing(fleet: Base, monkeypatch: pytest.MonkeyPatch):
     """A million jobs take a busy server longer than any statement that somebody waits for may take."""
-    monkeypatch.setitem(Database.connect.__kwdefaults__, "command_s", 1.5)
+    monkeypatch.setitem(Database.connect.__kwdefaults__, "command_s", 4.0)
     unknown, done = QueueTable.unknown, asyncio.Event()
 
     async def slow(table, connection, jobs):
-        await connection.execute("SELECT pg_sleep(3)")
+        await connection.execute("SELECT pg_sleep(6)")
         done.set()
         return await unknown(table, connection, jobs)
 

@@ -16,7 +16,7 @@ from refresher.core.secret import Secret
 from refresher.demo.openbao import OpenBao, OpenBaoError
 
 ACTIVE, STANDBY, SEALED = 200, 429, 503
-PROBE_S = 1.0
+PROBE_S, PATIENT_S = 1.0, 30.0
 CHANGE_S = 90.0
 POLL_S = 0.05
 
@@ -39,9 +39,9 @@ class Node(OpenBao):
         self.api("PUT", "sys/storage/raft/join", {"leader_api_addr": leader.address}, token=Secret(""))
         self.unseal()
 
-    def health(self) -> int:
-        """Return what it answers when it is asked for its health, 0 for nothing."""
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=PROBE_S)
+    def health(self, within: float = PROBE_S) -> int:
+        """Return what it answers when it is asked for its health, 0 for nothing within so many seconds."""
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=within)
         try:
             connection.request("GET", "/v1/sys/health")
             return connection.getresponse().status
@@ -147,7 +147,7 @@ class Cluster:
                 node.start()
             else:
                 node.thaw()
-                if node.health() == SEALED:
+                if node.health(PATIENT_S) == SEALED:
                     node.unseal()
         self.await_whole()
 

@@ -48,24 +48,23 @@ class Postgres:
     """A server that may be stopped, killed and started again; its data stay."""
 
     folder: Path
-    port: int
+    reserved: socket.socket  # keeps the port while the server does not listen: both reuse addresses
     process: "subprocess.Popen[bytes] | None" = None
 
-    @classmethod
-    def make(cls, folder: Path) -> "Postgres":
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = cls(folder, port)
+    def make(self) -> None:
+        """Make the data, in the folder, and start."""
         if os.geteuid() == 0:
             someone = pwd.getpwnam("nobody")
-            os.chown(folder, someone.pw_uid, someone.pw_gid)
-        server._run("initdb", "--pgdata", "data", "--auth=trust", "--username=owner", "--no-sync", "--no-locale")
-        (folder / "data" / "pg_hba.conf").write_text(
+            os.chown(self.folder, someone.pw_uid, someone.pw_gid)
+        self._run("initdb", "--pgdata", "data", "--auth=trust", "--username=owner", "--no-sync", "--no-locale")
+        (self.folder / "data" / "pg_hba.conf").write_text(
             "host all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         )
-        server.start()
-        return server
+        self.start()
+
+    @property
+    def port(self) -> int:
+        return self.reserved.getsockname()[1]
 
     def _run(self, program: str, *words: str) -> str:
         done = subprocess.run(
@@ -150,13 +149,16 @@ def new_base(server: Postgres) -> Base:
 def running() -> Iterator[Postgres]:
     """Start a server in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="refresher-postgres-"))
-    server = Postgres(folder, 0)
-    try:
-        server = Postgres.make(folder)
-        yield server
-    finally:
-        server.stop(signal.SIGQUIT)
-        shutil.rmtree(folder, ignore_errors=True)
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        server = Postgres(folder, reserved)
+        try:
+            server.make()
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

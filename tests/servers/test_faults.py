@@ -74,11 +74,11 @@ def test_a_hang_never_answers_and_lets_go_when_lifted(provider):
 
 
 def test_requests_that_are_open_together_are_counted(provider):
-    provider.control(delay_ms=400)
+    provider.control(delay_ms=4000)
     with ThreadPoolExecutor(3) as pool:
         replies = list(pool.map(lambda _: ask(provider), range(3)))
     assert {reply.status_code for reply in replies} == {200}
-    assert min(reply.elapsed.total_seconds() for reply in replies) >= 0.4
+    assert min(reply.elapsed.total_seconds() for reply in replies) >= 4
     assert provider.stats().at_once == 3
 
 

@@ -14,7 +14,7 @@ from tests.systemd.box import Box
 
 UNIT = "refresher.service"
 CREDENTIAL = "refresher.vault-secret-id"
-QUICK = "[Service]\nRestartSec=200ms\nWatchdogSec=3s\n"
+QUICK = "[Service]\nRestartSec=200ms\nWatchdogSec=20s\n"
 
 
 class Host(Site):

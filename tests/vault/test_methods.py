@@ -29,7 +29,7 @@ from refresher.host.clock import SystemClock
 from refresher.host.credentials import LocalReferences
 from refresher.host.kept import Kept
 from refresher.http import Wire
-from refresher.vault import Vault, connect
+from refresher.vault import Vault, auth, connect, lease
 from tests.keys import certificate_pem, pem, public_pem
 from tests.rotation.stage import Memory
 from tests.servers.openbao import policy
@@ -37,11 +37,18 @@ from tests.vault.test_real import Listening
 
 pytestmark = pytest.mark.e2e
 
-TTL = "3s"
+TTL, SHARE, GIVEN_BACK_S = "30s", 0.05, 20.0
 ROLE = {"token_policies": "refresher", "token_no_default_policy": True, "token_ttl": TTL}
 ACCOUNT = "system:serviceaccount:apps:refresher"
 PLACE = Location(mount="secret", path="tokens/nobody")
 LOOK_UP = 'path "auth/approle/role/+/secret-id/lookup" { capabilities = ["update"] }'
+
+
+@pytest.fixture(autouse=True)
+def _soon_and_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a token renewed after a second and a half, long before it dies; and given back by a busy Vault, too."""
+    monkeypatch.setattr(lease, "RENEW_SHARE", SHARE)
+    monkeypatch.setattr(auth, "REVOKE_S", GIVEN_BACK_S)
 
 
 class TlsOpenBao(OpenBao):

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from refresher.core.perishable import Perishable
+from refresher.core.remembered import Remembered
 from refresher.core.settings import Auth, Cluster, Settings
 from refresher.heartbeat import Heartbeat
 from refresher.host.notify import Manager
 from refresher.sinks import Fanout
 from refresher.sinks.metrics import Metrics
-from refresher.state.ledger import Ledger
+from refresher.state.ledger import Ledger, Reader
 from refresher.timed import Timing
 from refresher.web import wiring
 from tests.fakes.clock import settle
@@ -28,6 +29,7 @@ CLUSTER = Cluster(address="https://vault.example.com:8200", auth=Auth(method="to
 
 
 _ports = itertools.count(os.getpid() % 100 * 100)
+_marks = itertools.count()
 
 
 def free_port() -> int:
@@ -107,8 +109,10 @@ class Stage:
                 await asyncio.sleep(0.01)
 
     async def recorded(self) -> None:
-        """Wait until the ledger has what it was told."""
+        """Wait until the ledger has what it was told: it writes one after the other, and the mark is the last."""
+        mark = f"mark-{next(_marks)}"
+        self.ledger.keep(mark, Remembered())
         async with asyncio.timeout(20):
-            while self.ledger._items.qsize():  # noqa: ASYNC110  # its thread tells nobody
+            while Reader(self.folder, "default").recall(mark) is None:  # noqa: ASYNC110  # its thread tells nobody
                 await asyncio.sleep(0.01)
         await settle()

@@ -96,7 +96,7 @@ async def test_a_body_is_read_up_to_the_limit(wired, size, truncated):
 @pytest.mark.fault("F40")
 async def test_a_body_that_announces_too_much_is_not_read(wired):
     async with peer(lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n") as server:
-        got = await wired(deadline=2, max_body=100).send(HttpRequest(url=server.url()))
+        got = await wired(max_body=100).send(HttpRequest(url=server.url()))
 
     assert (got.body, got.truncated) == (b"", True)
 
@@ -174,7 +174,7 @@ def _broken_off(server: Peer) -> bytes | None:
 )
 async def test_a_kept_connection_that_ended_before_anything_came_is_told_apart(wired, keepalive, body, stale):
     async with peer(_broken_off) as server:
-        wire = wired(deadline=0.5, keepalive=keepalive)
+        wire = wired(deadline=3 if body == b"half" else 20, keepalive=keepalive)
         await wire.send(HttpRequest(url=server.url(), body=b"a"))
         with pytest.raises(TransportError) as caught:
             await wire.send(HttpRequest(url=server.url(), body=body))
@@ -216,10 +216,10 @@ async def test_the_deadline_spans_a_server_that_reads_nothing(wired):
     async with listening(deaf) as port:
         began = time.monotonic()
         with pytest.raises(TransportError) as caught:
-            await wired(deadline=0.3).send(HttpRequest(url=f"http://127.0.0.1:{port}/", body=b"x" * 8_000_000))
+            await wired(deadline=2).send(HttpRequest(url=f"http://127.0.0.1:{port}/", body=b"x" * 8_000_000))
         stopped.set()
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert (caught.value.code, caught.value.sent) == ("deadline", True)
 
 
@@ -233,7 +233,7 @@ async def test_the_deadline_spans_the_wait_for_a_connection(wired):
         writer.close()
 
     async with listening(slow) as port, asyncio.TaskGroup() as group:
-        wire = wired(deadline=0.5, connections=1)
+        wire = wired(deadline=4, connections=1)
         url = f"http://127.0.0.1:{port}/"
 
         async def fails() -> TransportError:
