@@ -80,7 +80,7 @@ class Charge:
     tried: Tried = ""  # what came of trying `unwritten`, where the job has that done
     unkept: Secret | None = None  # a refresh token that was issued and is not in the state record yet
     intent: Intent | None = None  # ours, from before the request until the state record is idle again
-    settled: str = ""  # nonce of an intent that is known to have spent nothing
+    settled: tuple[str, ...] = ()  # nonces of intents that are known to have spent nothing
     recalled: bool = False  # the journal was read
     slot: Slot = ""  # of the journal: one is set apart, or none could be had, and that was told
     journalled: bool = False  # the answer in hand is in it

@@ -23,7 +23,7 @@ def weigh(charge: Charge, record: StateRecord, now: datetime, sink: Sink, *, our
     if not record.spending:
         charge.unknown = False
         return
-    if record.nonce == charge.settled:
+    if record.nonce in charge.settled:
         return  # it spent nothing: of the grant is known what was known before
     if not ours:
         if charge.watched is None or charge.watched[0] != record.nonce:

@@ -25,6 +25,7 @@ from refresher.journal_key import Keys
 from refresher.ports import Clock, Journal, SecretStore, Sink
 
 TRIES: Final = 3  # of one write that others overtake
+LATE: Final = 8  # tries that may land after the last: a leader that goes hands its writes on to the next one
 
 
 class Keeping:
@@ -83,7 +84,7 @@ class Keeping:
             new = replace(record, spending=True, holder=holder, nonce=intent.nonce, following=intent.generation)
             if charge.went_back:
                 new = replace(new, refresh_token=None)  # a spent one: it must not come to life again
-            charge.settled = intent.nonce  # should the write land although it fails
+            charge.settled = (*charge.settled[-LATE:], intent.nonce)  # should it land although it fails, or later
             try:
                 charge.record = await self._write(charge, new)
             except StoreConflictError:
@@ -91,7 +92,7 @@ class Keeping:
                 if record.spending or record.refresh_token != before.refresh_token:
                     raise  # there is more to it than a version
                 continue
-            charge.intent, charge.settled = intent, ""
+            charge.intent, charge.settled = intent, ()
             if charge.unknown:
                 charge.told = intent.nonce
             return
@@ -157,7 +158,7 @@ class Keeping:
         charge.intent = None
         if intent is None or record is None or unknown or charge.unknown:
             return
-        charge.settled = intent.nonce
+        charge.settled = (intent.nonce,)
         try:
             charge.record = await self._write(charge, replace(record, spending=False))
         except StoreError:

@@ -140,6 +140,31 @@ async def test_an_intent_that_landed_unheard_of_makes_no_unknown_grant_a_known_o
     assert len(stage.sink.named("grant_unknown")) == 1
 
 
+@pytest.mark.fault("F9", "F14")
+@pytest.mark.parametrize("tries", [1, 2, 5])
+async def test_an_intent_that_lands_tries_later_spent_nothing(tries):
+    """A leader whose disk is full hands its writes on: they were refused by then, and land with its follower."""
+    stage = Stage(token(1, refresh_token="RT-1"), token(2, refresh_token="RT-2"), job=refreshing())
+    await stage.rotate()
+    write, refused = stage.store.write, []
+
+    async def hand_on(place, data, *, cas):
+        if place == STATE and len(refused) < tries:
+            refused.append(data)
+            raise StoreUnavailableError("standby", "a standby node sent us to its leader", status=307)
+        return await write(place, data, cas=cas)
+
+    stage.store.write = hand_on
+    await stage.later(minutes=50)
+    while len(refused) < tries:
+        await stage.later(seconds=2)
+    stage.store.put(STATE, {name: text.reveal() for name, text in refused[0].items()})
+    while (await stage.later(seconds=2)).outcome != "rotated":
+        pass
+    assert stage.grants() == ["password", "RT-1"], "it is known not to be spent"
+    assert stage.sink.named("grant_unknown") == []
+
+
 def raise_one(errors: list[Exception]) -> None:
     if errors:
         raise errors.pop()
