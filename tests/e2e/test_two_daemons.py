@@ -20,7 +20,7 @@ from tests.e2e.waiting import await_requests, await_stopped
 from tests.servers.provider import Provider
 
 pytestmark = pytest.mark.e2e
-TTL = 18  # due after some 11 s: a daemon that is killed then has 6 s to come back
+TTL = 30  # due after some 18 s: a daemon that is killed then has 10 s to come back
 LEASE = 30
 VISIBLE_S = 1.0  # Vault dates a version when it begins to write it; readers find it a little later
 RECORD = "refresher/default/"
