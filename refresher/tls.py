@@ -3,7 +3,8 @@
 Rules of this module:
 - TLS 1.2 or newer, the host name and the whole chain checked; nothing switches that off.
 - A context is made of what stands in its files now; `stamp` tells when one of them has changed.
-- A file with a private key is a secret: one that others may read is refused. systemd's credentials are exempt.
+- A file with a private key is a secret: one that others may read is refused. systemd's credentials are exempt, and
+  what is mounted for this container alone.
 - OpenSSL's words never cross over, and it never asks a terminal for a passphrase.
 """
 
@@ -17,6 +18,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from refresher.core.errors import UnreadableReferenceError
 from refresher.core.model import Channel
+from refresher.mounted import is_mounted
 
 Stamp: TypeAlias = tuple[tuple[int, ...], ...]
 _FILES: Final = ("ca_file", "cert_file", "key_file")
@@ -107,7 +109,7 @@ def _check(name: str, path: Path, *, secret: bool = False) -> None:
     except OSError:
         _unusable(name, path, "it cannot be read")
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    guarded = bool(folder) and path.parent == Path(folder or "")
+    guarded = (bool(folder) and path.parent == Path(folder or "")) or is_mounted(path)
     if secret and not guarded and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         mode = stat.S_IMODE(found.st_mode)
         _unusable(name, path, f"it holds a private key and others may use it (mode {mode:04o}); run: chmod 0600")

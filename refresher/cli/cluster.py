@@ -12,6 +12,7 @@ import typer
 from refresher.cli import _table as _tables
 from refresher.cli import _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
+from refresher.cli._process import set_up
 from refresher.core.published import stamp
 from refresher.core.settings import Postgres
 from refresher.core.view import FleetView
@@ -63,6 +64,7 @@ def cluster(
     as_json: JsonOption = False,  # noqa: FBT002  # typer's way to say a flag
 ) -> int:
     settings = load_or_exit(find_config(config))
+    set_up(settings, quiet=True)
     if settings.postgres is None:
         typer.echo(f'{settings.file}: [scheduler] kind: is "local": there is no cluster to speak of', err=True)
         return os.EX_CONFIG

@@ -10,6 +10,7 @@ import typer
 
 from refresher.cli import _words
 from refresher.cli._config import ConfigOption, JsonOption, find_config, load_or_exit
+from refresher.cli._process import set_up
 from refresher.config import words
 from refresher.core.errors import RefresherError
 from refresher.core.published import stamp
@@ -31,6 +32,7 @@ def history(
     as_json: JsonOption = False,  # noqa: FBT002  # typer's way to say a flag
 ) -> int:
     settings = load_or_exit(find_config(config))
+    set_up(settings, quiet=True)
     start = None if since is None else SystemClock().now() - _span(since)
     path = path_of(paths.state_dir(settings.state_dir), settings.instance)
     try:

@@ -20,9 +20,9 @@ from typing import Final
 from refresher.core.errors import UnreadableReferenceError
 from refresher.core.model import Reference
 from refresher.core.secret import Secret
+from refresher.mounted import MOUNTS, is_mounted
 
 MAX_SECRET: Final = 64 * 1024  # bytes
-MOUNTS: Final = (Path("/run/secrets"), Path("/var/run/secrets"))  # of Kubernetes, Docker, Podman
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NEWLINE: Final = re.compile(r"\r?\n\Z")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -62,18 +62,10 @@ class LocalReferences:
     def _file(self, path: Path) -> str:
         if not path.is_absolute():
             raise _Unreadable("write the whole path, from /")
-        if self._is_mounted(path):
+        if is_mounted(path, self._mounts):
             return _read(path.resolve(), guarded=True)
         folder = self._environ.get("CREDENTIALS_DIRECTORY")
         return _read(path, guarded=bool(folder) and path.parent == Path(folder or ""))
-
-    def _is_mounted(self, path: Path) -> bool:
-        """Whether `path` leads into a file system of its own below one of the folders for that."""
-        above = next((folder.parent for folder in self._mounts if f"{path}/".startswith(f"{folder}/")), None)
-        try:
-            return above is not None and ".." not in path.parts and path.stat().st_dev != above.stat().st_dev
-        except OSError:
-            return False
 
     def _credential(self, name: str) -> str:
         folder = self._environ.get("CREDENTIALS_DIRECTORY")

@@ -17,6 +17,7 @@ from refresher.core.errors import StoreRefusedError
 from refresher.host import paths
 
 PREFIX: Final = "login"
+SIZE_LIMIT: Final = 1 << 20  # bytes; one warning that was told takes some seventy
 
 
 class Kept:
@@ -33,7 +34,7 @@ class Kept:
         try:
             with paths.locked(self._directory) as folder:
                 try:
-                    members = json.loads(paths.read_private(folder, file))
+                    members = json.loads(paths.read_private(folder, file, limit=SIZE_LIMIT))
                 except FileNotFoundError:
                     return {}
         except OSError as error:

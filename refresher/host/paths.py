@@ -22,7 +22,7 @@ from typing import Final
 
 SYSTEM_DIR: Final = Path("/var/lib/refresher")
 RUN_DIR: Final = Path("/run/refresher")
-SIZE_LIMIT: Final = 4096  # bytes; the file has about 130
+SIZE_LIMIT: Final = 4096  # bytes; the identity has about 130
 HOLDER: Final = re.compile(r"[0-9a-f]{16}")
 KEY: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -120,15 +120,18 @@ def _new() -> Identity:
     return Identity(holder=secrets.token_hex(8), key=secrets.token_bytes(32))
 
 
-def read_private(folder: int, name: str) -> bytes:
-    """Return what a file of ours holds. Raises OSError, and ValueError where others may read or write it."""
+def read_private(folder: int, name: str, *, limit: int = SIZE_LIMIT) -> bytes:
+    """Return what a file of ours holds, up to `limit` bytes.
+
+    Raises OSError, and ValueError where others may read or write it.
+    """
     # O_NONBLOCK: a FIFO put in its place must not hold us up
     file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
         facts = os.fstat(file)
         if not stat.S_ISREG(facts.st_mode) or facts.st_mode & 0o077 or not _trusted(facts.st_uid):
             raise ValueError("files are not private to us")
-        return os.read(file, SIZE_LIMIT)
+        return os.read(file, limit)
     finally:
         os.close(file)
 

@@ -1,6 +1,7 @@
 """What the process does to itself before it touches a secret.
 
-Kept out: core dumps, other users' eyes on new files, a debugger of the same user, TLS session keys written to a file.
+Kept out: core dumps, other users' eyes on new files, a debugger of the same user, TLS session keys written to a file,
+certificate authorities that the environment names.
 Not kept out: root, who can read any process's memory.
 """
 
@@ -14,6 +15,7 @@ from contextlib import suppress
 from typing import Final
 
 PR_SET_DUMPABLE: Final = 4  # prctl(2)
+OF_OPENSSL: Final = ("SSLKEYLOGFILE", "SSL_CERT_FILE", "SSL_CERT_DIR")  # who has the keys, and whom all trust
 FILES_OF_A_WALK: Final = (
     2  # a connection to the provider and one to Vault; more than one file of a secret is never open
 )
@@ -24,10 +26,11 @@ OWN_FILES: Final = 64  # log, ledger, journal, loop, what is there at the start,
 def harden() -> tuple[str, ...]:
     """Close what can be closed; return a line for each thing that this system does not offer.
 
-    Call it first: SSLKEYLOGFILE is read by every TLS context at its making, whatever the HTTP client is told.
+    Call it first: OpenSSL reads its variables at the making of every TLS context, whatever the HTTP client is told.
     """
     os.umask(0o077)
-    os.environ.pop("SSLKEYLOGFILE", None)
+    for name in OF_OPENSSL:
+        os.environ.pop(name, None)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)  # frames only, never a value: all that is left of a crash without a core

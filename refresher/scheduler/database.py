@@ -6,20 +6,25 @@ Rules of this module:
 """
 
 import asyncio
+import os
+import ssl
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from refresher import tls
 from refresher.core.errors import RefresherError
-from refresher.core.model import Reference
+from refresher.core.model import Channel, Reference
 from refresher.core.secret import Secret
 from refresher.core.settings import Postgres
 
 CONNECT_S: Final = 5.0
 COMMAND_S: Final = 10.0
 UPKEEP_S: Final = 300.0  # a million jobs are held against the table in seconds, by a busy server in many more
+ROOT_OF_LIBPQ: Final = "~/.postgresql/root.crt"
 OLDEST_SERVER: Final = 150_000  # server_version_num
 FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 # A server that hears nothing of this machine any more lets go of its locks after some 15 s: where nothing is under way
@@ -46,6 +51,18 @@ def check_owner(dsn: str) -> None:
         raise FleetError("--dsn must begin with postgresql://")
     if parts.password is not None or "password=" in parts.query:
         raise FleetError("--dsn must hold no password: others can read it; write it to ~/.pgpass, or to $PGPASSWORD")
+
+
+def trust(dsn: str) -> ssl.SSLContext | None:
+    """Return the system's certificate authorities where `dsn` wants its server verified and names none itself.
+
+    None: as the library has it, which is as libpq does. Those two look in a home folder, and a service has none.
+    """
+    asked = parse_qs(urlsplit(dsn).query)
+    named = "sslcert" in asked or asked.get("sslrootcert", ["system"]) != ["system"] or os.environ.get("PGSSLROOTCERT")
+    if asked.get("sslmode") != ["verify-full"] or named or Path(os.path.expanduser(ROOT_OF_LIBPQ)).exists():  # noqa: PTH111  # Path's raises where there is no home
+        return None
+    return tls.context(Channel())
 
 
 class Database:
@@ -81,6 +98,7 @@ class Database:
             return await asyncpg.connect(
                 dsn or settings.dsn,
                 password=password,
+                ssl=trust(dsn or settings.dsn),
                 timeout=CONNECT_S,
                 command_timeout=None if dsn else command_s,
                 server_settings=session,
@@ -110,4 +128,7 @@ _HINTS: Final = {
     "InsufficientPrivilegeError": ": run refresher cluster install as the owner; it grants what a node needs",
     "InvalidPasswordError": ": the password, or the certificate, is another one",
     "InvalidCatalogNameError": ": there is no such database",
+    "ClientConfigurationError": ": look at dsn: its sslmode, and the files that sslrootcert, sslcert and sslkey name",
+    "SSLCertVerificationError": ": the server's certificate is of another host, or of nobody that is trusted: then"
+    " name its authority by sslrootcert=FILE in dsn",
 }

@@ -60,8 +60,8 @@ class Admin:
         await self._write(path, members)
 
     async def keys(self, path: str) -> tuple[str, ...]:
-        """Return what is listed below an API path."""
-        reply = await self._ask(f"list {path}", lambda to: to.list(f"/v1/{path}"))
+        """Return what is listed below an API path; where there is nothing, Vault says that the list is not found."""
+        reply = await self._ask(f"list {path}", lambda to: to.list(f"/v1/{path}"), missing=True)
         keys = reply.data.get("keys")
         return tuple(keys) if isinstance(keys, list) else ()
 

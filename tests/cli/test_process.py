@@ -23,6 +23,8 @@ VERBS = {
     "policy --apply": ["policy", "--apply"],
     "bootstrap": ["bootstrap"],
     "demo": ["demo"],
+    "history": ["history"],
+    "cluster": ["cluster", "verify"],
 }
 SPY = """
 import os, sys

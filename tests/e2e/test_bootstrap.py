@@ -186,6 +186,16 @@ async def test_a_second_secret_id_when_asked_for_and_a_method_that_is_not_ours(r
     assert made.warnings == [f"method token: give its role the policy refresher-{ready.mount}, without the default one"]
 
 
+async def test_a_role_whose_secret_ids_are_gone_gets_one(ready):
+    path = f"auth/approle-{ready.mount}/role/refresher-{ready.mount}/secret-id"
+    known = ready.bao.api("LIST", path)["data"]["keys"]
+    for accessor in known:
+        ready.bao.api("POST", f"{path}-accessor/destroy", {"secret_id_accessor": accessor})
+    assert known
+    assert (await ended(ready)).kind == "secret_id"
+    assert (await ended(ready)).credential is None, "and once alone"
+
+
 async def test_kv_v1_has_no_metadata(fresh):
     fresh.bao.mount(fresh.mount, version=1)
     steps = (await ended(fresh, make_mounts=True)).steps

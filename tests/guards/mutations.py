@@ -133,7 +133,8 @@ MUTATIONS = (
     ),
     Mutation("L13", "refresher/host/process.py", "    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n", "", KERNEL),
     Mutation("L13", "refresher/host/process.py", "prctl(PR_SET_DUMPABLE, 0,", "prctl(PR_SET_DUMPABLE, 1,", KERNEL),
-    Mutation("L14", "refresher/host/process.py", '    os.environ.pop("SSLKEYLOGFILE", None)\n', "", KERNEL),
+    Mutation("L14", "refresher/host/process.py", '("SSLKEYLOGFILE", ', "(", KERNEL),
+    Mutation("L23", "refresher/host/process.py", ', "SSL_CERT_FILE", "SSL_CERT_DIR")', ",)", KERNEL),
     Mutation(
         "L14", "refresher/tls.py", "ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)", "ssl.create_default_context()", TRAPS
     ),
@@ -311,7 +312,6 @@ MUTATIONS = (
 )
 ELSEWHERE = {
     "L16": "nothing of refresher knows .netrc; requests, which does, is never imported by it",
-    "L23": "the sum of L14, L15, L16, L19, each taken away above",
     "L31": "taking each line of the policy away is what its test does",
     "L32": "the search itself is tried on every dress",
 }

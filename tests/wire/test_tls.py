@@ -258,6 +258,16 @@ def test_a_credential_of_systemd_may_be_a_groups(authority, monkeypatch):
     assert tls.context(Channel(cert_file=cert_file, key_file=key_file))
 
 
+def test_what_is_mounted_for_a_container_has_the_modes_of_its_mounter(authority, monkeypatch):
+    cert_file, key_file = authority.issue("refresher")
+    key_file.chmod(0o644)
+    with pytest.raises(UnreadableReferenceError, match="others may use it"):
+        tls.context(Channel(cert_file=cert_file, key_file=key_file))
+    monkeypatch.setattr(tls, "is_mounted", lambda path: path == key_file)  # which tests/host sees for real
+
+    assert tls.context(Channel(cert_file=cert_file, key_file=key_file))
+
+
 def test_a_context_is_made_once_and_again_when_a_file_changes(authority):
     channel = Channel(ca_file=authority.ca_file)
     first = tls.context(channel)
