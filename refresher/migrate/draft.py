@@ -51,12 +51,14 @@ class UntoldError(Exception):
 
 def asks_for_token(call: Call, line: Line) -> bool:
     """Whether `call` is a token request, or looks like one."""
-    if any("grant_type" in text for text in (call.url, *call.bodies)) or any(
+    if any("grant_type" in text for text in (*call.urls, *call.bodies)) or any(
         m.name == "grant_type" for m in call.members
     ):
         return True
-    url = _bare(line.context.text(call.url) or "")
-    return bool(_TOKEN_PATH.search(split(url).path)) or recognise(url, None, ()).provider.name != "oauth2"
+    urls = [_bare(line.context.text(url) or "") for url in call.urls]
+    return any(
+        _TOKEN_PATH.search(split(url).path) or recognise(url, None, ()).provider.name != "oauth2" for url in urls
+    )
 
 
 def job(line: Line, call: Call, name: str) -> Keys:
@@ -177,13 +179,14 @@ def _request(keys: Keys, call: Call, members: dict[str, Member], found: Found) -
         params[name] = value if value and value.isprintable() else MISSING
     if params:
         keys.table["params"] = params
-    for name in members:
-        shown = name if _NAME.fullmatch(name) else "one of an odd name"
+    for name, member in members.items():
+        told = _NAME.fullmatch(name) and member.word.strip("=")  # the `=` at the end of a Base64 text names nothing
+        shown = name if told else "a member whose name could not be told"
         keys.notes.append(f"the line also sends {shown}: write it into params if it is needed and no secret")
     for name, _ in call.headers:
         if name not in _USUAL_HEADERS:
-            shown = name if _NAME.fullmatch(name) else "one of an odd name"
-            keys.notes.append(f"the line also sends the header {shown}: write it into headers if it is no secret")
+            shown = f"the header {name}" if _NAME.fullmatch(name) else "a header whose name could not be told"
+            keys.notes.append(f"the line also sends {shown}: write it into headers if it is no secret")
     _way(keys, call, found)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 from refresher.migrate import crontab, table
 from refresher.migrate.crontab import Entry
@@ -9,8 +10,11 @@ from refresher.migrate.draft import UntoldError, asks_for_token, job
 from refresher.migrate.line import Line, look
 from refresher.migrate.marks import NotUnderstoodError
 from refresher.migrate.place import name, place
+from refresher.migrate.store import kv_only
 from refresher.migrate.table import Draft, Drafted
 from refresher.migrate.web import Call, split
+
+_USUAL_MOUNTS: Final = frozenset({"secret", "kv"})  # of KV secrets, if a line writes to them without saying so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,9 @@ def _looked(entry: Entry, draft: Draft) -> Line | None:
 
 def _places(lines: list[Line], draft: Draft) -> None:
     """Name the clusters that the lines write to, the most used one the default, and the mount most used."""
+    known = {put.mount for line in lines for put in line.puts if put.sure} | _USUAL_MOUNTS
+    for line in lines:
+        line.puts = kv_only(line.puts, known)
     puts = [put for line in lines for put in line.puts if put.told]
     draft.mount = next((mount for mount, _ in Counter(put.mount for put in puts).most_common(1)), "secret")
     for (address, namespace), _ in Counter((put.address, put.namespace) for put in puts).most_common():

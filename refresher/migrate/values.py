@@ -13,8 +13,11 @@ from typing import Final, TypeAlias
 from refresher.core.secret import Secret
 from refresher.migrate.marks import Marks, NotUnderstoodError, Variable, has_mark
 from refresher.migrate.shell import Command, parse
+from refresher.migrate.web import call
 
 _FILE: Final = re.compile(r"/[^/\0]+(?:/[^/\0]+)*")
+_ADDRESSES: Final = ("VAULT_ADDR", "BAO_ADDR")
+_MEMBER: Final = re.compile(r"""\.data(\.data)?(?:\.(\w+)|\.?"([^"]+)"|\["([^"]+)"\])""")
 _DEEPEST: Final = 8  # variables that stand for variables
 
 
@@ -105,8 +108,9 @@ def file(path: str) -> Value:
 
 def _of_output(text: str) -> Value:
     """Return what `$(...)` gives where it only reads a file, a variable or a Vault secret."""
+    marks = Marks()
     try:
-        commands = [] if has_mark(text) else parse(text, Marks())
+        commands = [] if has_mark(text) else parse(text, marks)
     except NotUnderstoodError:
         commands = []
     match commands:
@@ -116,6 +120,8 @@ def _of_output(text: str) -> Value:
             return Environment(name)
         case [Command(words=("vault" | "bao", *rest))]:
             return _of_vault(rest)
+        case [asked, Command(program="jq", piped=True, words=(_, *rest))]:
+            return _of_api(asked, rest, marks)
         case _:
             return Untold()
 
@@ -137,3 +143,21 @@ def _of_vault(words: list[str]) -> Value:
         return Untold()
     path = mount + paths[0].strip("/")
     return VaultField(re.sub("^([^/]+)/data/", r"\1/", path) if words[0] == "read" else path, name)
+
+
+def _of_api(asked: Command, filters: list[str], marks: Marks) -> Value:
+    """Return the secret that curl reads from the API of the Vault in $VAULT_ADDR, of which jq takes one member."""
+    made = call(asked, "")
+    members = [_MEMBER.fullmatch(word) for word in filters if not word.startswith("-")]
+    if made is None or made.writes or made.hidden or made.method not in ("", "GET") or len(members) != 1:
+        return Untold()
+    server, url = marks.found.get(made.url[:1]), made.url[1:]
+    known = isinstance(server, Variable) and server.name in _ADDRESSES
+    elsewhere = any(name == "x-vault-namespace" for name, _ in made.headers)
+    member = members[0]
+    if not known or elsewhere or member is None or has_mark(url) or not url.startswith("/v1/"):
+        return Untold()
+    mount, data, path = url.removeprefix("/v1/").partition("/data/")
+    if bool(data) != bool(member[1]):
+        return Untold()
+    return VaultField(f"{mount}/{path}" if data else mount, member[2] or member[3] or member[4])

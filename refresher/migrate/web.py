@@ -1,42 +1,25 @@
 """What curl and wget are told: the URL, the members of the form, the headers, who asks.
 
 Rules of this module:
-- Only the options that say what is sent are read; the others are skipped, with their values.
+- Only the options that say what is sent are read; the others are skipped, with their values (options.py).
+- More than one word that may be the URL is none: a client's secret must not go to another host than before.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, unquote_plus, urlsplit
 
+from refresher.migrate.options import options
 from refresher.migrate.shell import Command
 
-# curl(1) and wget(1): the options that take a value.
-_CURL_SHORT: Final = "AbCcDdEeFHhKmoPQrTtUuwXxYyz"
-_CURL_LONG: Final = re.compile(
-    r"data(-raw|-binary|-ascii|-urlencode)?|json|user|header|request|url|url-query|output|cert|key|cacert|capath|proxy|"
-    r"proxy-user|max-time|retry|retry-delay|retry-max-time|connect-timeout|config|form|form-string|user-agent|referer|"
-    r"cookie|cookie-jar|write-out|netrc-file|oauth2-bearer|resolve|interface|upload-file|range|limit-rate|cert-type|"
-    r"key-type|pass|ciphers|tls-max|dump-header|stderr|trace|trace-ascii|noproxy|max-redirs|connect-to|unix-socket|"
-    r"aws-sigv4|speed-limit|speed-time"
-)
-_WGET_SHORT: Final = "OoaeiBtTwQPUAR"
-_WGET_LONG: Final = re.compile(
-    r"post-data|post-file|header|user|password|http-user|http-password|method|body-data|body-file|output-document|tries|"
-    r"timeout|connect-timeout|certificate|private-key|ca-certificate|user-agent|output-file"
-)
-_CURL_NAMES: Final = {
-    "d": "data", "H": "header", "u": "user", "X": "request", "o": "output", "E": "cert", "x": "proxy", "K": "config",
-    "G": "get", "n": "netrc", "F": "form", "T": "upload-file",
-}  # fmt: skip
-_WGET_NAMES: Final = {"O": "output-document"}
 _BODIES: Final = ("data", "data-raw", "data-binary", "data-ascii", "json", "post-data", "body-data")
 _FIELDS: Final = {
-    "": "url", "url": "url", "request": "method", "method": "method", "user": "user", "http-user": "user",
+    "request": "method", "method": "method", "user": "user", "http-user": "user",
     "password": "password", "http-password": "password", "proxy": "proxy", "output": "output",
     "output-document": "output",
 }  # fmt: skip
+_SENDING: Final = (*_BODIES, "data-urlencode", "form", "form-string", "upload-file", "post-file", "body-file")
 _LITERAL: Final = ("data-raw", "post-data", "body-data")  # an `@` at their head means no file
 _HIDING: Final = {
     "config": "curl reads options from a file (-K)",
@@ -48,6 +31,7 @@ _HIDING: Final = {
     "post-file": "the request is read from a file",
     "body-file": "the request is read from a file",
 }
+_WRITING: Final = ("POST", "PUT", "PATCH")
 _FILES: Final = {"cert": "cert_file", "certificate": "cert_file", "key": "key_file", "private-key": "key_file",
     "cacert": "ca_file", "ca-certificate": "ca_file"}  # fmt: skip
 
@@ -65,7 +49,7 @@ class Member:
 class Call:
     """One HTTP request. `hidden` says in words what of it can not be seen; `files` are keys of a job."""
 
-    url: str = field(default="", repr=False)
+    urls: list[str] = field(default_factory=list, repr=False)
     method: str = ""
     bodies: list[str] = field(default_factory=list, repr=False)
     members: list[Member] = field(default_factory=list)
@@ -76,7 +60,18 @@ class Call:
     files: dict[str, str] = field(default_factory=dict)
     output: str = ""
     in_url: bool = False
+    has_body: bool = False
     hidden: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Return the first word that may be the URL, `""` where there is none."""
+        return self.urls[0] if self.urls else ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the request changes something where it goes, as a POST does and a GET does not."""
+        return self.method.upper() in _WRITING if self.method else self.has_body and not self.in_url
 
 
 def call(command: Command, stdin: str) -> Call | None:
@@ -84,20 +79,18 @@ def call(command: Command, stdin: str) -> Call | None:
 
     `stdin` is what cron gives the line on its standard input.
     """
-    match command.program:
-        case "curl":
-            options = _options(command.words[1:], _CURL_SHORT, _CURL_LONG, _CURL_NAMES)
-        case "wget":
-            options = _options(command.words[1:], _WGET_SHORT, _WGET_LONG, _WGET_NAMES)
-        case _:
-            return None
+    if command.program not in ("curl", "wget"):
+        return None
     found = Call(output=command.writes or "")
     own = stdin if not command.piped and command.reads is None else ""
-    for name, value in options:
+    for name, value in options(command):
         if name in _BODIES:
             _take_body(found, name, value, own)
         else:
             _take(found, name, value)
+        found.has_body = found.has_body or name in _SENDING
+    if len(found.urls) > 1:
+        found.hidden.append("which word of it is the URL could not be told")
     return found
 
 
@@ -117,9 +110,11 @@ def _take(found: Call, name: str, value: str) -> None:
     if field_name is not None:
         if not getattr(found, field_name):
             setattr(found, field_name, value)
+    elif name in ("", "url"):
+        found.urls.append(value)
     elif name == "header":
-        title, _, rest = value.partition(":")
-        found.headers.append((title.strip().lower(), rest.strip()))
+        title, colon, rest = value.partition(":")
+        found.headers.append((title.strip().lower() if colon else "", rest.strip()))  # without one it is no name
     elif name == "get":
         found.in_url = True
     elif name in ("data-urlencode", "url-query"):
@@ -130,34 +125,13 @@ def _take(found: Call, name: str, value: str) -> None:
         found.hidden.append(_HIDING[name])
 
 
-def _options(
-    words: tuple[str, ...], short: str, long: re.Pattern[str], names: dict[str, str]
-) -> Iterator[tuple[str, str]]:
-    """Yield each option by its long name with its value, and each other word with `""`."""
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        if word.startswith("--") and len(word) > len("--"):
-            name, equals, value = word[2:].partition("=")
-            yield name, value if equals or not long.fullmatch(name) else (rest.pop(0) if rest else "")
-        elif word.startswith("-") and len(word) > 1 and word != "--":
-            for position, letter in enumerate(word[1:], start=1):
-                if letter in short:
-                    value = word[position + 1 :] or (rest.pop(0) if rest else "")
-                    yield names.get(letter, letter + " "), value
-                    break
-                yield names.get(letter, letter + " "), ""
-        elif word != "--":
-            yield "", word
-
-
 def _encoded(value: str) -> Member:
-    """Return what `--data-urlencode` sends: `name=text`, or `name@file`."""
+    """Return what `--data-urlencode` sends: `name=text`, `name@file`, or a text without a name."""
     name, equals, text = value.partition("=")
     if equals:
         return Member(name=name, word=text)
-    name, _, path = value.partition("@")
-    return Member(name=name, word=path, file=True)
+    name, at, path = value.partition("@")
+    return Member(name=name, word=path, file=True) if at else Member(name="", word=value)
 
 
 def split(url: str) -> SplitResult:
@@ -171,8 +145,10 @@ def split(url: str) -> SplitResult:
 
 
 def form(text: str) -> Iterator[Member]:
-    """Yield the members of a form or of a URL's query."""
+    """Yield the members of a form or of a URL's query; a part without `=` is no name, and may be a secret."""
     for part in text.strip().split("&"):
-        name, _, value = part.partition("=")
-        if name:
+        name, equals, value = part.partition("=")
+        if equals:
             yield Member(name=unquote_plus(name), word=unquote_plus(value))
+        elif part:
+            yield Member(name="", word=unquote_plus(part))

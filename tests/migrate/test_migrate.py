@@ -97,13 +97,17 @@ def test_how_the_client_proves_itself(jobs, proof, keys):
         (f"curl -G {CC} {TOKEN}", {"method": "GET"}),
         (f"curl -G '{TOKEN}?grant_type=client_credentials'", {"method": "GET", "token_url": TOKEN}),
         (f"curl -XPOST '{TOKEN}?grant_type=client_credentials'", {"method": None}),
-        (f"wget -qO- --post-data=grant_type=client_credentials {TOKEN}", {"grant": "client_credentials"}),
+        (
+            f"wget -qO- --post-data='grant_type=client_credentials&client_id=acme' {TOKEN}",
+            {"grant": "client_credentials", "client_id": "acme"},
+        ),
         (f'curl --json \'{{"grant_type": "client_credentials"}}\' {TOKEN}', {"body": "json"}),
         (f"curl {CC} https://$HOST/oauth/token", {"token_url": "https://id.set.example/oauth/token"}),
     ],
 )
 def test_the_request(jobs, request_, keys):
-    _, table, text = one(jobs, f"{request_} {ID} | {PUT}", "HOST=id.set.example")
+    client = "" if "client_id" in request_ else ID
+    _, table, text = one(jobs, f"{request_} {client} | {PUT}", "HOST=id.set.example")
     assert {key: table.get(key) for key in keys} == keys
     assert "s3cret" not in text
 
@@ -235,6 +239,94 @@ def test_what_a_person_has_to_know_stands_at_the_job(jobs):
     ):
         assert part in said
     assert "s3cret" not in text
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("python3 -m refreshtokens hvs.{}", "python3"),
+        ("python3 -um refreshtokens /{}", "python3"),
+        ("python3 -c {} /opt/{}.py", "python3"),
+        ("python3 - /opt/{} <<<x", "python3"),
+        ("python3 {} /opt/a.py", "python3"),
+        ("python3 -u /opt/a.py {}.py", "/opt/a.py"),
+        ("node refresh {}", "node"),
+        ("node refresh ey.{}", "node"),
+        ("node -e /{}/", "node"),
+        ("node --eval /{}/", "node"),
+        ("node refresh.js {}", "refresh.js"),
+        ("perl -ne /{}/", "perl"),
+        ("php -r /{}/", "php"),
+        ("java -jar /opt/a.jar /{}", "/opt/a.jar"),
+        ("bash -e /opt/a.sh {}", "/opt/a.sh"),
+        ("ruby $DIR/a.rb {}", "a program that a variable names"),
+    ],
+)
+def test_of_an_interpreter_only_its_script_is_shown(command, shown, canaries):
+    secret = canaries.plant("secret")
+    found = migrate(f"@hourly {command.replace('{}', secret)}")
+    canaries.check(found.text, repr(found))
+    assert found.untold == ((1, f"it runs {shown}, which was not looked into"),)
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"),
+    [
+        ("-H {}", "a header whose name could not be told"),
+        ("-H '{};'", "a header whose name could not be told"),
+        ("-H 'X-Key: {}'", "the header x-key"),
+        ("--data-urlencode {}", "a member whose name could not be told"),
+        ("--data-urlencode x={}", "x"),
+        ("--data-urlencode x@/etc/{}", "x"),
+        ("-d {}", "a member whose name could not be told"),
+        ("-d {}==", "a member whose name could not be told"),
+        ("-d 'x=y&{}'", "a member whose name could not be told"),
+        ("--url-query {}", "a member whose name could not be told"),
+    ],
+)
+def test_what_has_no_name_is_not_shown_as_one(jobs, option, shown, canaries):
+    secret = canaries.plant("secret")
+    _, text = jobs(f"@hourly curl -s {CC} {ID} {option.replace('{}', secret)} {TOKEN} | {PUT}")
+    canaries.check(text)
+    assert f"the line also sends {shown}: write it into" in " ".join(text.replace("\n#  ", "").split())
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--doh-url https://dns.example.net/dns-query",
+        "--socks5-hostname localhost:1080",
+        "--socks5 localhost:1080",
+        "--preproxy socks5://localhost:1080",
+        "--proto =https",
+        "--pinnedpubkey sha256//x",
+        "--dns-servers 9.9.9.9",
+        "--tls13-ciphers TLS_AES_128_GCM_SHA256",
+        "--proxy-header 'X-A: b'",
+        "--keepalive-time 5",
+        "--vlan-priority 1",
+    ],
+)
+def test_the_value_of_an_option_is_no_url(jobs, option):
+    _, table, _ = one(jobs, f"curl {option} -u acme:x {CC} {TOKEN} | {PUT}")
+    assert table["token_url"] == TOKEN
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"--not-known-yet https://dns.example.net/dns-query {CC} {TOKEN}",
+        f"{CC} {TOKEN} https://other.example",
+        f"$OPTIONS {CC} {TOKEN}",
+        f"{CC} --url {TOKEN} https://other.example",
+        f"https://dns.example.net/dns-query {TOKEN}",
+    ],
+)
+@pytest.mark.parametrize("program", ["curl", "wget"])
+def test_of_two_words_that_may_be_the_url_none_is_taken(words, program):
+    found = migrate(f"@hourly {program} {words.replace('-d ', '--post-data ') if program == 'wget' else words} | {PUT}")
+    assert found.untold == ((1, "it asks for a token, but which word of it is the URL could not be told"),)
+    assert found.jobs == 0
 
 
 # Pieces of which crontabs are made, whole or broken.
