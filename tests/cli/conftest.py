@@ -19,7 +19,9 @@ class Ran(NamedTuple):
 
 
 @pytest.fixture
-def cli(capsys) -> Callable[..., Ran]:
+def cli(capsys, monkeypatch) -> Callable[..., Ran]:
+    monkeypatch.setattr("refresher.host.process.harden", tuple)  # this process has other tests to do
+
     def run(*arguments: str | Path) -> Ran:
         code = main([str(argument) for argument in arguments])
         return Ran(code, *capsys.readouterr())

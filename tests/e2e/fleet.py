@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
 
-from refresher.cli import main
 from refresher.scheduler.guard import key_of
 from tests.e2e.crowd import POLICY, Crowd
 from tests.e2e.site import RECORD, REFRESHER, Daemon, Site
@@ -84,7 +83,8 @@ class Fleet:
     def install(self) -> None:
         for host in self.hosts:
             host.write()
-        assert main(["cluster", "install", "--dsn", self.base.owner, "--config", str(self.site.config)]) == 0
+        done = self.site.run("cluster", "install", "--dsn", self.base.owner)
+        assert done.returncode == 0, done.stderr
 
     def start(self, number: int, *program: str) -> Daemon:
         """Start the daemon of a host; `program` is what stands before its command, or in its place."""
