@@ -154,7 +154,7 @@ class Charge:
         """Have in hand what an earlier process was given, and could not bring to Vault, or what Vault has lost."""
         self.intent = Intent(nonce=found.nonce, generation=found.generation)
         self.unkept, self.unwritten, self.tried = found.refresh_token, found.token, ""
-        self.journalled, self.unknown, self.leased_until = journalled, False, None
+        self.journalled, self.unknown, self.leased_until = journalled, found.refresh_token is None, None
 
     def now(self, clock: Clock) -> datetime:
         """Return the time to decide by: the wall clock's, never back between two grants, and still for a moment."""
@@ -212,6 +212,7 @@ class Charge:
     def inherited_by(self, heir: "Charge") -> "Charge":
         """Return the charge of the same job under its new name: what is known of it goes on."""
         after = self.succeeded_by(heir.job)
+        after.orders = self.orders if heir.orders == NO_ORDERS else heir.orders
         return replace(after, leaving=heir.leaving, recalled=False, carried=False, last=None, last_at=None)
 
     def facts(self, now: datetime, holder: str, *, force: bool = False) -> Facts:

@@ -4,13 +4,15 @@ So a sweep over a hundred thousand jobs that wait costs little: only what has ch
 """
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
 from refresher.charge import NONE, Charge
-from refresher.core import policy
+from refresher.core import policy, published
+from refresher.core.model import Token
+from refresher.core.orders import BY_HAND
 from refresher.ports import Scheduler
 
 # All of a charge that `Charge.facts` is made of; a test holds it to that.
@@ -75,12 +77,31 @@ class Decided:
             return policy.renew_at(charge.facts(now, self._holder))
         return policy.planned(verdict or self.decide(charge, now), now)
 
+    def is_useless(self, charge: Charge, token: Token, now: datetime) -> bool:
+        """Whether `token`, which an earlier walk could not write, is to be dropped: it is dead, or they have another.
+
+        So where the path was handed back, was never ours, or has what a stranger put there for now. What a person
+        brought is written all the same.
+        """
+        if is_dead(charge, token, now):
+            return True
+        facts = replace(charge.facts(now, self._holder), trouble=None)  # it is to be written, not to be fetched
+        if BY_HAND in token.flags or all(one is None or one.ours for one in facts.held):
+            return facts.orders.released and BY_HAND not in token.flags
+        return policy.unmanaged(facts) is not None or not isinstance(policy.decide(facts), policy.Rotate)
+
     def rests_until(self, charge: Charge, now: datetime) -> datetime | None:
         """Return when `charge` comes due, where that is all there is to it for some time; None: it is to be decided."""
         wait = _known(charge, now, facts_of(charge))
         if wait is None or wait.reason != "due" or wait.until is None or now >= wait.until - REST:
             return None
         return wait.until
+
+
+def is_dead(charge: Charge, token: Token, now: datetime) -> bool:
+    """Whether `token` is of no use to readers any more."""
+    expires_at = published.expiry(token, charge.job)
+    return expires_at is not None and now >= expires_at
 
 
 def facts_of(charge: Charge) -> tuple[Any, ...]:

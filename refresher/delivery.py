@@ -2,7 +2,8 @@
 
 Rules of this module:
 - One token, and each destination gets it: what fails at one is that one's trouble, and is tried again with this token.
-- A stranger's secret that came in between is not written over: it is honoured until it ends.
+- A stranger's secret that came in between is not written over: it is honoured until it ends. So is one at a path while
+  another of the job comes due, unless a person has it written.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from refresher.behind import Behind, attempt, own, stand, worst
 from refresher.charge import Charge, Identity
-from refresher.core import fields, published
+from refresher.core import due, fields, published
 from refresher.core.errors import StoreConflictError
 from refresher.core.model import Location, Token, Written
 from refresher.core.policy import Held
@@ -56,16 +57,20 @@ class Delivery:
         self._deletions = Deletions(sink)
         self._instance = identity.instance
 
-    async def deliver(self, charge: Charge, token: Token, places: Collection[Location]) -> Delivered:
+    async def deliver(
+        self, charge: Charge, token: Token, places: Collection[Location], *, forced: bool = False
+    ) -> Delivered:
         """Write `token` to `places`; raise the StoreError of one where no destination of the job is served by it."""
-        ends, failed = await attempt(charge, places, lambda place: self._one(charge, place, token))
+        ends, failed = await attempt(charge, places, lambda place: self._one(charge, place, token, forced=forced))
         if failed and not ends and len(failed) == len(charge.job.destinations):
             raise worst(failed)
         self._behind.note(charge, ends, failed)
         return Delivered(ends=ends)
 
-    async def _one(self, charge: Charge, place: Location, token: Token) -> End:
+    async def _one(self, charge: Charge, place: Location, token: Token, *, forced: bool) -> End:
         index = charge.job.destinations.index(place)
+        if not forced and _is_honoured(charge, index, token):
+            return "foreign"
         data = fields.laid_out(published.data_of(token, charge.job, self._instance), charge.job.fields_at(place))
         if place in charge.behind and (end := await self._overtaken(charge, index, token)) is not None:
             return end  # somebody else served it meanwhile, or an earlier try landed
@@ -103,3 +108,11 @@ class Delivery:
             return None if before is not None and now == before else "foreign"
         newer = now.issued_at is not None and now.issued_at >= token.issued_at.replace(microsecond=0)
         return "newer" if newer else None
+
+
+def _is_honoured(charge: Charge, index: int, token: Token) -> bool:
+    """Whether a stranger's secret at one of several paths has some time to live still: that path's own time comes."""
+    held = (charge.held or ())[index] if len(charge.job.destinations) > 1 else None
+    if held is None or held.ours or held.expires_at is None:
+        return False
+    return held.expires_at - due.STRANGER_LEAD > token.issued_at

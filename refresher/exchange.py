@@ -106,14 +106,16 @@ class Exchange:
         grant: GrantName = job.grant
         verdict: Granted | Rejected = Rejected(kind="permanent", error="no_refresh_token")
         which: ClientSecret = ""
-        for grant, refresh_token in self._grants(charge, secrets):
+        for number, (grant, refresh_token) in enumerate(self._grants(charge, secrets)):
+            if number and job.irreplaceable:  # a lease is for one request
+                await self._keeping.intend(charge)
             verdict, which = await self._try(job, grant, secrets, refresh_token)
             issued = verdict.token if isinstance(verdict, Granted) else verdict
             charge.unkept = issued.refresh_token or charge.unkept
             if isinstance(verdict, Granted) or verdict.kind != "permanent":
                 break
             if refresh_token is not None and backoff.spends_itself(grant, verdict):
-                charge.refused = fingerprint(self._key, refresh_token)
+                charge.refused = " ".join((*charge.refused.split()[-7:], fingerprint(self._key, refresh_token)))
         if isinstance(verdict, Granted):
             charge.refresh_life = refresh_token_life(verdict.token, charge.refresh_life)
             return Asked(grant=grant, verdict=verdict, client_secret=which)
@@ -154,7 +156,7 @@ class Exchange:
         refreshes = job.grant == "refresh_token" or (job.refreshes and not charge.changed and not charge.unknown)
         refreshes = refreshes and not charge.went_back
         for one in (held, secrets.get("refresh_token")) if refreshes else ():
-            if one is not None and fingerprint(self._key, one) != charge.refused:
+            if one is not None and fingerprint(self._key, one) not in charge.refused.split():
                 yield "refresh_token", one
                 break
         if job.grant != "refresh_token":

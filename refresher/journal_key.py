@@ -23,20 +23,21 @@ class Keys:
     def __init__(self, stores: Mapping[str, SecretStore], identity: Identity) -> None:
         self._stores = stores
         self._mark = published.mark(identity.instance)
-        self._known: dict[Location, bytes] = {}
+        self._known: dict[Location, tuple[SecretStore, bytes]] = {}
 
     async def of(self, states: Location) -> bytes:
         """Return the key for the jobs whose state records stand below `states`. Raises StoreError."""
         place = replace(states, path=f"{states.path}.journal")
-        if place not in self._known:
-            self._known[place] = _key_of(await self._text(place), place)
-        return self._known[place]
+        store, known = self._stores[place.cluster], self._known.get(place)
+        if known is None or known[0] is not store:  # a reload has put another Vault in its place
+            key = secrets.token_bytes(KEY) if known is None else known[1]
+            self._known[place] = known = store, _key_of(await self._text(store, place, key), place)
+        return known[1]
 
-    async def _text(self, place: Location) -> Secret | None:
-        store = self._stores[place.cluster]
+    async def _text(self, store: SecretStore, place: Location, key: bytes) -> Secret | None:
         found = await store.read(place)
         if isinstance(found, Absent):
-            fresh = Secret(base64.b64encode(secrets.token_bytes(KEY)).decode())
+            fresh = Secret(base64.b64encode(key).decode())
             try:
                 await store.write(place, {"key": fresh, "managed_by": Secret(self._mark)}, cas=found.version)
             except (StoreConflictError, StoreRefusedError):  # another was faster: its key is ours

@@ -107,11 +107,14 @@ class Keeping:
             job=job.name,
             nonce=intent.nonce,
             generation=intent.generation,
-            refresh_token=charge.unkept or (charge.record.refresh_token if charge.record is not None else None),
+            refresh_token=intents.newest(charge, charge.record),
             token=charge.unwritten,
         )
         there = await self._journal.enter(job.name, entry.written(answer, job), await self._keys.of(job.states))
         charge.journalled = there
+        if not there and charge.slot == "reserved":
+            error = StoreRefusedError("journal", "the disk did not take what was set apart for it")
+            self._sink.tell(outcome.unjournalled(job.name, error))
 
     async def record(self, charge: Charge) -> None:
         """Write what was issued to the state record, phase idle. Raises StoreError.
@@ -123,10 +126,12 @@ class Keeping:
             return  # no answer is in hand
         job, store = charge.job, self._stores[charge.job.states.cluster]
         record = charge.record or published.record_of(await store.read(job.state))
+        spent = record.refresh_token
         for _ in range(TRIES):
-            refresh_token = charge.unkept or (None if charge.unknown else record.refresh_token)
+            refresh_token = intents.newest(charge, record)
             kept = record.refresh_token == refresh_token and not record.spending
-            if kept or (intent is not None and record.is_after(intent.nonce, intent.generation)):
+            after = intent is not None and record.is_after(intent.nonce, intent.generation)
+            if kept or (after and (charge.unkept is None or spent is None or record.refresh_token != spent)):
                 self._settle(charge, record)
                 return
             generation = record.generation
@@ -156,9 +161,11 @@ class Keeping:
         """
         intent, record = charge.intent, charge.record
         charge.intent = None
-        if intent is None or record is None or unknown or charge.unknown:
+        if intent is None or record is None or unknown:
             return
         charge.settled = (intent.nonce,)
+        if charge.unknown:
+            return
         try:
             charge.record = await self._write(charge, replace(record, spending=False))
         except StoreError:

@@ -52,7 +52,7 @@ class Look:
         self._behind.note(charge, read if charge.owed is None else (), failed)
         self.note_calendar(charge)
         if before is not None and before != charge.held:
-            charge.warned = ""
+            charge.warned, charge.hint = "", None
             self._tell_strangers(charge, before)
         if blind and charge.trouble is not None and charge.trouble.kind in ("store", "outage"):
             for event in outcome.tell_recovered(job.name, charge.trouble):

@@ -75,7 +75,9 @@ class Roster:
 
     def offer(self, name: str, *, force: bool = False) -> None:
         """Queue `name` for a walk, or have it wait for Vault where that is away."""
-        if (charge := self.charges.get(name)) is not None and may_walk(self._scheduler, charge, force=force):
+        if (charge := self.charges.get(name)) is None or charge.job.moved_from in self.charges:
+            return  # there is none, or its old name is not done yet
+        if may_walk(self._scheduler, charge, force=force):
             if force:
                 self._walks.forced.add(name)
             self._walks.offer(charge)
@@ -147,10 +149,11 @@ class Roster:
         if charge.leaving and not charge.pending and not charge.unmoved:
             del self.charges[name]
             self._scheduler.cancel(name)
+            self._memory.keep(charge)  # should it come back
             self._hand_on(charge)
+            self.heard(name)
             return
-        now = charge.now(self._clock)
-        match self._walks.decided(charge, now, self._verdict):
+        match self._walks.decided(charge, now := charge.now(self._clock), self._verdict):
             case policy.Rotate():
                 self.offer(name)
             case policy.Wait(until=datetime() as until):

@@ -19,7 +19,7 @@ from refresher.core.fingerprint import fingerprint
 from refresher.core.model import Rejected, Token
 from refresher.core.orders import BY_HAND
 from refresher.core.outcome import Outcome
-from refresher.decided import Decided
+from refresher.decided import Decided, is_dead
 from refresher.delivery import Delivered, Delivery
 from refresher.endings import Endings, Walk, close
 from refresher.endpoint import Endpoint
@@ -110,6 +110,10 @@ class Rotation:
             ended = self._endings.store_failed(charge, walk, error)
             if not charge.pending:  # a file of the request could not be read: nothing was sent
                 await self._keeping.withdraw(charge, unknown=False)
+        except BaseException:
+            if not charge.pending:  # nobody knows what came of it: the next look finds the intent, and says so
+                charge.intent = None
+            raise
         await self._keeping.close(charge)
         await self._shadow.compare(charge)
         return close(charge, ended, self._clock)
@@ -126,7 +130,7 @@ class Rotation:
         return self.decided.decide(charge, charge.now(self._clock), force=force)
 
     async def _walk(self, charge: Charge, walk: Walk, *, force: bool) -> Outcome:
-        if charge.owed is not None and self._is_dead(charge, charge.owed):
+        if charge.owed is not None and is_dead(charge, charge.owed, charge.now(self._clock)):
             charge.owed = None
         unread = bool(charge.behind) and charge.owed is None
         if charge.held is None or unread or (charge.job.irreplaceable and not charge.pending):
@@ -171,14 +175,10 @@ class Rotation:
         token = charge.unwritten
         if token is None:
             return None
-        if self._is_dead(charge, token):
+        if self.decided.is_useless(charge, token, charge.now(self._clock)):
             charge.unwritten = None
             return None
         return await self._write(charge, walk, token)
-
-    def _is_dead(self, charge: Charge, token: Token) -> bool:
-        expires_at = published.expiry(token, charge.job)
-        return expires_at is not None and charge.now(self._clock) >= expires_at
 
     async def _keep(self, charge: Charge, walk: Walk) -> None:
         """Write a new refresh token to the state record, before anything else happens to the answer.
@@ -198,7 +198,8 @@ class Rotation:
             charge.unwritten, grant = None, walk.grant or charge.job.grant
             asked = Asked(grant=grant, verdict=refusal, why=f"{refusal.error}: {refusal.why}")
             return self._endings.rejected(charge, walk, asked, refusal)
-        done = await self._delivery.deliver(charge, token, charge.job.destinations)
+        forced = walk.reason == "forced" or BY_HAND in token.flags
+        done = await self._delivery.deliver(charge, token, charge.job.destinations, forced=forced)
         charge.unwritten, charge.owed = None, token if charge.behind else None
         if done.had("written"):
             return self._written(charge, walk, token, done)
@@ -219,7 +220,7 @@ class Rotation:
 
     def _written(self, charge: Charge, walk: Walk, token: Token, done: Delivered) -> Outcome:
         seen = fingerprint(self._identity.key, token.access_token)
-        charge.unchanged, charge.seen = seen == charge.seen, seen
+        charge.unchanged, charge.seen = bool(walk.reason) and seen == charge.seen, seen
         charge.fetched_at, charge.warned = token.issued_at, ""
         charge.hint = None if token.refresh_in is None else token.issued_at + timedelta(seconds=token.refresh_in)
         self._look.note_calendar(charge)

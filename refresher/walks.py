@@ -181,6 +181,7 @@ class Walks:
             if is_wanted(charge):
                 charge.shut = ()  # who ends waits for no probe, but tries
                 await self._guarded(charge, self._rotation.save(charge))
+                self._ended(charge)
 
         while unwritten := [charge for charge in charges if is_wanted(charge)]:
             await each(unwritten, save)

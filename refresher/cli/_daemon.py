@@ -16,6 +16,7 @@ DECLINED: Final = {
     "unknown": "nobody could look at its path yet",
     "busy": "an answer of the provider waits to be written first",
     "stopping": "the daemon is about to end",
+    "reloaded": "jobs.toml has just taken it out, or renamed it: look with refresher status, and ask again",
     "elsewhere": "node {node} has it in hand: try again in a moment, or ask there: refresher {verb} {job}",
     "scheduler_away": "PostgreSQL is away, and nobody knows which node has it: try again once it is back",
     "latched": "the provider refused the credential, which has not changed since",

@@ -157,24 +157,29 @@ class Desk(View):
         if charge.trouble is not None and charge.trouble.retry_after is None:
             charge.retry_now()
         ended = await self._walked(name, force=True)
-        if ended.outcome in ("halted", "store_failed"):  # nobody was asked, or what was issued waits for Vault
+        # Nobody was asked, or what was issued waits for Vault.
+        if ended.outcome in ("halted", "store_failed") and name in self._roster.charges:
             self._roster.order(name, replace(self._roster.charges[name].orders, asked_at=before.asked_at))
         return ended
 
     async def _walked(self, name: str, *, force: bool) -> Outcome:
         """Have a job walked, and return how that ended; one that is being rotated already is not rotated again."""
         asked = self._clock.now() - MOMENT  # a walk's end is noted no finer
+        charge = self._roster.charges[name]
         while self._roster.is_busy(name):
             await self._end_of(name)
-            charge = self._roster.charges[name]
+            charge = self._roster.charges.get(name, charge)
             if charge.last is not None and charge.last.outcome == "rotated" and (charge.last_at or asked) > asked:
                 return charge.last
-        self._roster.begin(name, force=force)
+        if name in self._roster.charges:
+            self._roster.begin(name, force=force)
         if self._roster.is_busy(name):
             await self._end_of(name)
-        charge = self._roster.charges[name]
-        if charge.last_at and charge.last_at >= asked:
-            return self._last(name)
+        charge = self._roster.charges.get(name, charge)
+        if charge.last is not None and charge.last_at and charge.last_at >= asked:
+            return charge.last
+        if name not in self._roster.charges or charge.job.moved_from in self._roster.charges:
+            return self._declined(charge, "reloaded")
         return self._declined(charge, "stopping" if self._hands is None or self._hands.there else "scheduler_away")
 
     async def _idle(self, name: str) -> None:

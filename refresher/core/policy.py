@@ -180,7 +180,7 @@ def decide(facts: Facts) -> Verdict:
     if (
         at is None
         or isinstance(verdict, Rotate)
-        or verdict.reason == "unmanaged"
+        or verdict.reason in ("unmanaged", "released")
         or (until is not None and until <= at)
     ):
         return verdict

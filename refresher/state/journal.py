@@ -9,6 +9,7 @@ Rules of this module:
 """
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import os
@@ -27,6 +28,7 @@ LENGTH: Final = 4  # bytes, of what follows
 HEAD: Final = len(MAGIC) + NONCE + LENGTH
 SLOT: Final = 64 * 1024  # bytes set apart; a longer entry grows the file
 LIMIT: Final = 1024 * 1024
+PASSING: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR))
 
 
 class Journal:
@@ -89,7 +91,9 @@ class Journal:
     def _read(self, job: str, key: bytes, path: Path) -> Secret | None:
         try:
             file = _open(path, os.O_RDONLY)
-        except OSError:
+        except OSError as error:
+            if error.errno in PASSING:  # taken for empty, it would be written over
+                raise StoreRefusedError("journal", f"{path}: {os.strerror(error.errno)}") from None
             return None
         with open(file, "rb") as stream, suppress(OSError):  # noqa: PTH123  # it is open already
             content = stream.read(LIMIT)

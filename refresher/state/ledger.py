@@ -57,7 +57,8 @@ class Ledger:
 
     def keep(self, job: str, kept: Remembered) -> None:
         """Keep what is known of `job`; returns at once."""
-        self._put((job, None, remembered.written(kept)))
+        self._known[job] = text = remembered.written(kept)
+        self._put((job, None, text))
 
     def rename(self, before: str, job: str) -> None:
         """Have `job` go on with what was kept of it under the name `before`; returns at once."""
