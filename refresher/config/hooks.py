@@ -1,6 +1,6 @@
 """The hooks of a file, and what of their tables does not fit together."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -24,13 +24,20 @@ def build(main: Reading[File], findings: Findings) -> Mapping[str, Hook]:
     return {name: hook for name, hook in found.items() if hook is not None}
 
 
-def check(drafts: Collection[Draft], main: Reading[File]) -> None:
-    """Tell each hook that a job names and that there is not."""
+def check(drafts: Collection[Draft], main: Reading[File], findings: Findings) -> None:
+    """Tell each hook that a job, or [defaults] for all of them, names and that there is not."""
     known = {*main.model.hooks, *(place[1] for place in main.bad if place[0] == "hooks" and len(place) > 1)}
+
+    def strange(names: Iterable[str] | None) -> Iterator[str]:
+        unknown = (name for name in names or () if name not in known)
+        return (f"names a hook that has no table [hooks.NAME]{words.hint(name, known)}" for name in unknown)
+
+    defaults = main.model.defaults
+    for message in strange(None if defaults is None else defaults.hooks):
+        findings.wrong(main.file, "defaults", "hooks", message)
     for draft in drafts:
-        for name in draft.own.get("hooks") or ():
-            if name not in known:
-                draft.wrong("hooks", f"names a hook that has no table [hooks.NAME]{words.hint(name, known)}")
+        for message in strange(draft.own.get("hooks")):
+            draft.wrong("hooks", message)
 
 
 def _hook(main: Reading[File], name: str, table: HookTable, findings: Findings) -> Hook | None:

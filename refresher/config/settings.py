@@ -93,7 +93,7 @@ def _settings(
     )
     drafts = list(_drafts(main, included, findings))
     outcomes = [jobs.build(draft, places) for draft in drafts]
-    hooks.check(drafts, main)
+    hooks.check(drafts, main, findings)
     places.clashes((each.draft, each.destinations) for each in outcomes)
     renames.check(outcomes)
     found = allow.held(chains.link(outcomes), outcomes, {str(file): lists for file, lists in allowed.items()})

@@ -87,6 +87,12 @@ def test_a_hook_that_there_is_not(mistakes):
     assert line == 'jobs.toml: [jobs.crm] hooks: names a hook that has no table [hooks.NAME]; did you mean "one"?'
 
 
+def test_one_that_defaults_name_is_told_once(mistakes):
+    defaults = '[defaults]\nhooks = ["oen"]\n'
+    (line,) = mistakes(defaults + hook('reload = "x"') + job("other", path='"tokens/other"'))
+    assert line == 'jobs.toml: [defaults] hooks: names a hook that has no table [hooks.NAME]; did you mean "one"?'
+
+
 def test_one_that_could_not_be_read_is_not_told_twice(mistakes):
     assert len(mistakes(hook("reload = 3", hooks='["one"]'))) == 1
 
