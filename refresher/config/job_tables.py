@@ -117,7 +117,7 @@ class AuthorizeTable(Table):
         "0 takes a free port (RFC 8252).",
         8765,
     )
-    params: keys.Params | None = optional(
+    params: keys.ConsentParams | None = optional(
         "Further members of the request for consent; no secrets.", {"access_type": "offline"}
     )
 

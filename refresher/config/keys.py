@@ -134,6 +134,11 @@ Params: TypeAlias = Annotated[
     PlainValidator(members.params, json_schema_input_type=dict[str, str | list[str]]),
     Kind("table of texts or lists"),
 ]
+ConsentParams: TypeAlias = Annotated[
+    members.Pairs,
+    PlainValidator(members.consent_params, json_schema_input_type=dict[str, str | list[str]]),
+    Kind("table of texts or lists"),
+]
 Headers: TypeAlias = Annotated[
     members.Pairs, PlainValidator(members.headers, json_schema_input_type=dict[str, str]), Kind("table of texts")
 ]

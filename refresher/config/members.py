@@ -22,7 +22,7 @@ _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # a token of 
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,4094}[!-~])?")
 _OWN_HEADER: Final = re.compile(
     r"authorization|proxy-.*|content-.*|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect"
-    r"|accept-encoding|user-agent"
+    r"|accept-encoding"
 )
 _SECRET_HEADER: Final = re.compile(r".*(?:auth|cookie|credential|password|secret|signature|token|api-?key|-key$).*")
 _FIELD: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -33,7 +33,7 @@ OWN_MEMBERS: Final = frozenset(
 )
 _PARAMS: Final = 'must be a table of texts or lists of texts, e.g. { audience = "https://api.example.com" }'
 OWN_PARAMS: Final = dict.fromkeys(  # and the key of the job to write instead
-    ("response_type", "redirect_uri", "state", "code_challenge", "code_challenge_method"), "authorize"
+    ("response_type", "state", "code_challenge", "code_challenge_method"), "authorize"
 ) | {
     "grant_type": "grant",
     "client_id": "client_id",
@@ -93,6 +93,14 @@ def params(value: object) -> Pairs:
             raise BadValueError(f'"{name}" carries a secret; this version takes none in params')
         _plain(name, one)
     return tuple(pairs)
+
+
+def consent_params(value: object) -> Pairs:
+    """Return extra members of the request for consent: a browser comes back to refresher, and to nobody else."""
+    pairs = params(value)
+    if any(name == "redirect_uri" for name, _ in pairs):
+        raise BadValueError('"redirect_uri" is set by refresher itself: write redirect_port')
+    return pairs
 
 
 def several(value: object) -> tuple[str, ...]:

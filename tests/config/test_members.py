@@ -14,6 +14,17 @@ def test_params():
         ("empty", ""),
     )
     assert members.params({"a": ["1", "2"], "b": "3"}) == (("a", "1"), ("a", "2"), ("b", "3"))
+    assert members.params({"redirect_uri": "https://app.example.com/cb"}) == (
+        ("redirect_uri", "https://app.example.com/cb"),
+    )
+
+
+def test_a_consent_comes_back_to_us_alone():
+    assert members.consent_params({"access_type": "offline"}) == (("access_type", "offline"),)
+    with pytest.raises(BadValueError, match='"redirect_uri" is set by refresher itself: write redirect_port'):
+        members.consent_params({"redirect_uri": "https://app.example.com/cb"})
+    with pytest.raises(BadValueError, match="the key authorize of"):
+        members.consent_params({"state": "x"})
 
 
 @pytest.mark.parametrize(
@@ -32,7 +43,7 @@ def test_params():
         ({"a": [["b"]]}, "table of texts"),
         ({"a": {"b": "c"}}, "table of texts"),
         ({"a": ["b", "c\nd"]}, "control characters"),
-        ({"redirect_uri": "x"}, "the key authorize of"),
+        ({"state": "x"}, "the key authorize of"),
         ({"subject_token": "x"}, "the key subject_token of"),
         ({"actor_token": "x"}, "carries a secret"),
         (PRIVATE, '"secret" is a reference to a secret, and none is read here'),
@@ -75,9 +86,10 @@ def test_error_values():
 
 
 def test_headers():
-    assert members.headers({"X-Tenant": "acme", "Accept": "application/json; q=1"}) == (
+    assert members.headers({"X-Tenant": "acme", "Accept": "application/json; q=1", "User-Agent": "acme/1 (ops)"}) == (
         ("X-Tenant", "acme"),
         ("Accept", "application/json; q=1"),
+        ("User-Agent", "acme/1 (ops)"),
     )
 
 
@@ -91,7 +103,6 @@ def test_headers():
         "CONNECTION",
         "Transfer-Encoding",
         "TE",
-        "User-Agent",
         "Accept-Encoding",
     ],
 )

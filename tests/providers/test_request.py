@@ -44,6 +44,12 @@ def test_client_credentials():
     }
 
 
+def test_a_job_may_name_the_application_that_asks():
+    headers = dict(request_of(a_job(shape=Shape(headers=(("user-agent", "acme/1 (ops)"),))), client_secret="s").headers)
+    assert headers["user-agent"] == "acme/1 (ops)"
+    assert "User-Agent" not in headers
+
+
 def test_password():
     job = a_job(grant="password", username="api@acme.example", client_auth="post")
     request = request_of(job, client_secret="s", password="p&q")
