@@ -6,6 +6,7 @@ from typing import Final
 
 from refresher.config import words
 from refresher.config.draft import Draft
+from refresher.config.job_tables import AssertionTable
 from refresher.core.job import ClientAuth, GrantName
 from refresher.providers import Provider
 
@@ -37,6 +38,11 @@ _WHY: Final = {
 }
 _INSTEAD: Final = {"refresh_token": "authorize"}
 _SPEAKS_FOR_ITSELF: Final = ("jwt_bearer", "token_exchange")  # the client's id may be left out (RFC 7523, section 2.1)
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {  # the claims for which the client's id stands in, by dialect
+    "": ("issuer", "subject"),
+    "github_app": ("issuer",),
+    "google_service_account": (),  # its key file says who signs
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,9 @@ def _grant(draft: Draft, provider: Provider) -> GrantName | None:
     if chosen is None:
         draft.wrong("grant", f"is required: {words.listed(USED['grant'])}")
         return None
+    if provider.dialect and chosen != provider.grant and provider.grant is not None:
+        draft.wrong("grant", f'must be "{provider.grant}" with provider {provider.name}, which knows no other')
+        chosen = provider.grant
     for key in USED["grant"][chosen]:
         instead = _INSTEAD.get(key)
         if key in _WHY and (instead is None or (draft.get(instead) is None and not draft.unsure(instead))):
@@ -99,8 +108,8 @@ def _client_auth(draft: Draft, provider: Provider, grant: GrantName | None) -> C
         draft.wrong("client_id", 'holds a colon, which basic_raw can\'t send: write client_auth = "basic" or "post"')
     if chosen != "none" or grant not in _SPEAKS_FOR_ITSELF:
         draft.require("client_id", "is required")
-    elif grant == "jwt_bearer" and not provider.dialect and _issuer(draft) is None:
-        draft.require("client_id", "is required, or assertion.issuer: who signs")
+    elif grant == "jwt_bearer" and not draft.unsure("assertion") and (why := _nameless(draft, provider)):
+        draft.require("client_id", why)
     _unused(draft, "client_auth", chosen)
     return chosen
 
@@ -112,9 +121,18 @@ def _required(draft: Draft, provider: Provider) -> None:
         draft.require(key, f'is required with provider {provider.name}, e.g. {key} = "{provider.required[key]}"')
 
 
-def _issuer(draft: Draft) -> str | None:
-    table = draft.get("assertion")
-    return None if table is None else table.issuer
+def _nameless(draft: Draft, provider: Provider) -> str:
+    """Return why an assertion needs the client's id, `""` where it says all by itself."""
+    table: AssertionTable | None = draft.get("assertion")
+    match [key for key in _NAMES[provider.dialect] if getattr(table, key, None) is None]:
+        case []:
+            return ""
+        case ["issuer"]:
+            return "is required, or assertion.issuer: who signs"
+        case ["subject"]:
+            return "is required, or assertion.subject: for whom it is signed"
+        case _:
+            return "is required, or assertion.issuer and assertion.subject: who signs, and for whom"
 
 
 def _one_of_two(draft: Draft, first: str, second: str) -> None:

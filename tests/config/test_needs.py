@@ -19,6 +19,14 @@ ASSERTION = {"grant": '"jwt_bearer"', "assertion": '{ key = "file:/k.pem" }'}
 EXCHANGE = {"grant": '"token_exchange"', "subject_token": '"file:/var/run/t"'}
 REFRESH = {"grant": '"refresh_token"'}
 NO_CLIENT = {"client_auth": '"none"', "client_secret": None, "client_id": None}
+GITHUB = {
+    "provider": '"github-app"',
+    "token_url": None,
+    "vars": '{ installation_id = "1" }',
+    "grant": None,
+    "client_secret": None,
+    "assertion": '{ key = "file:/k.pem" }',
+}
 FLOW = '{ flow = "device_code", url = "https://id.example/device" }'
 
 
@@ -36,7 +44,25 @@ def test_the_choices_are_those_of_the_job_and_of_the_catalogue():
         ),
         (ASSERTION | {"assertion": None}, "assertion: is required with this grant, e.g. assertion = { key ="),
         (ASSERTION | {"assertion": "{}"}, "assertion.key: is required: a reference to the private key"),
-        (ASSERTION | NO_CLIENT, "client_id: is required, or assertion.issuer: who signs"),
+        (
+            ASSERTION | NO_CLIENT,
+            "client_id: is required, or assertion.issuer and assertion.subject: who signs, and for whom",
+        ),
+        (
+            ASSERTION | NO_CLIENT | {"assertion": '{ key = "env:K", issuer = "acme" }'},
+            "client_id: is required, or assertion.subject: for whom it is signed",
+        ),
+        (
+            ASSERTION | NO_CLIENT | {"assertion": '{ key = "env:K", subject = "u" }'},
+            "client_id: is required, or assertion.issuer: who signs",
+        ),
+        (ASSERTION | NO_CLIENT | {"assertion": "7"}, "assertion: must be a table"),
+        (GITHUB | {"client_id": None}, "client_id: is required, or assertion.issuer: who signs"),
+        (GITHUB | {"grant": '"client_credentials"'}, 'grant: must be "jwt_bearer" with provider github-app'),
+        (
+            GITHUB | {"provider": '"google-service-account"', "vars": None, "grant": '"refresh_token"'},
+            'grant: must be "jwt_bearer" with provider google-service-account',
+        ),
         (EXCHANGE | {"subject_token": None}, 'subject_token: is required with this grant: a reference, or "job:NAME"'),
         (EXCHANGE | {"subject_token": '"job:/x"'}, 'subject_token: another job\'s token is "job:" and the name of its'),
         (EXCHANGE | {"subject_token": '"eyJhbGci"'}, "subject_token: a secret stands here in the clear"),
@@ -198,7 +224,8 @@ def test_what_becomes_of_it(load, keys, shape):
 @pytest.mark.parametrize(
     "keys",
     [
-        ASSERTION | NO_CLIENT | {"assertion": '{ key = "env:K", issuer = "acme" }'},
+        ASSERTION | NO_CLIENT | {"assertion": '{ key = "env:K", issuer = "acme", subject = "u" }'},
+        GITHUB | NO_CLIENT | {"assertion": '{ key = "env:K", issuer = "Iv1" }'},
         EXCHANGE | NO_CLIENT,
     ],
 )
