@@ -95,18 +95,21 @@ def _token(members: Members, job: Job, sent_at: datetime) -> Token:
 def _scope(members: Members, holder: Members, job: Job) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     """Return the granted scopes and flags; raise `insufficient_scope` when one is missing that the job requires.
 
-    RFC 6749 section 3.3: a server may grant less than asked, and is silent when it grants as asked.
+    RFC 6749 section 3.3: a server may grant less than asked, and is silent when it grants as asked. A scope that is
+    stated, and empty or past reading, is not silence: nothing that the job requires is known to be granted.
     """
     place, name = members.locate(job.response.scope) if job.response.scope else (holder, "scope")
     said = place.one(name)
     try:
-        scope = fields.scope(said)
+        scope, unreadable = fields.scope(said), False
     except UnusableReplyError:
-        return None, ("scope_unreadable",)  # never lose a token for it
-    granted = set(scope or job.scope)
-    if granted and not granted.issuperset(job.require_scope):
+        scope, unreadable = None, True  # a token is lost for it only where the job requires a scope
+    granted = set(scope or (job.scope if said is None else ()))
+    if (granted or said is not None) and not granted.issuperset(job.require_scope):
         raise UnusableReplyError("insufficient_scope", "permanent")
-    return scope, () if granted.issuperset(job.scope) else ("scope_narrowed",)
+    if unreadable:
+        return None, ("scope_unreadable",)
+    return scope, () if scope is None or granted.issuperset(job.scope) else ("scope_narrowed",)
 
 
 def _spared(members: Members, job: Job) -> Secret | None:

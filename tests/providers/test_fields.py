@@ -156,7 +156,8 @@ def test_scopes(value, expected, flags):
         (("a",), ("a",), "a b", ()),
         (("a",), ("a",), None, ()),
         ((), ("a",), None, ()),
-        ((), ("a",), {}, ("scope_unreadable",)),
+        ((), (), {}, ("scope_unreadable",)),
+        (("a",), (), "", ()),
         (("a",), (), "b", ("scope_narrowed",)),
     ],
 )
@@ -164,10 +165,23 @@ def test_enough_scope(asked, required, said, flags):
     assert token_of({"scope": said}, job={"scope": asked, "require_scope": required}).flags == flags
 
 
-@pytest.mark.parametrize(("asked", "said"), [((), "b"), (("a",), "b"), (("b",), None)])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ((), "b"),
+        (("a",), "b"),
+        (("b",), None),
+        *[(asked, said) for asked in ((), ("a",)) for said in ("", " ", ",", [], [""], {}, {"a": 1}, ["a", 1], 5)],
+    ],
+)
 def test_too_little_scope_is_refused_for_good(asked, said):
     verdict = refusal(reply({"access_token": "AT", "scope": said}), job={"scope": asked, "require_scope": ("a",)})
     assert (verdict.kind, verdict.error) == ("permanent", "insufficient_scope")
+
+
+def test_a_refresh_token_outlives_a_scope_that_says_nothing():
+    members = {"access_token": "AT", "refresh_token": "RT-2", "scope": {}}
+    assert refusal(reply(members), job={"require_scope": ("a",)}).refresh_token == Secret("RT-2")
 
 
 def test_scope_under_another_name():
