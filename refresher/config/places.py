@@ -6,7 +6,7 @@ Rules of this module:
   the order in which destinations are listed moves nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -95,29 +95,33 @@ class Places:
     def _table(self, cluster: str) -> VaultTable:
         return self.clusters.get(cluster) or VaultTable()
 
-    def _spot(self, place: Location) -> Spot:
-        table = self._table(place.cluster)
-        return (
-            self.addresses.get(place.cluster, place.cluster).lower(),
-            table.namespace,
-            f"{place.mount}/{place.path}",
-        )
+    def spot(self, place: Location) -> Spot:
+        """Return where `place` is, whatever it is called."""
+        return self._spot(place.cluster, f"{place.mount}/{place.path}")
 
-    def clashes(self, jobs: Iterable[tuple[Draft, Iterable[Named]]]) -> None:
-        """Tell each destination that is written already, or that stands where state records do."""
+    def read_at(self, reference: Reference) -> Spot:
+        """Return where the secret stands that `reference`, one into Vault, names."""
+        return self._spot(reference.cluster, reference.target)
+
+    def _spot(self, cluster: str, path: str) -> Spot:
+        return self.addresses.get(cluster, cluster).lower(), self._table(cluster).namespace, path
+
+    def clashes(self, jobs: Iterable[tuple[Draft, Iterable[Named]]]) -> Collection[Spot]:
+        """Tell each destination that is written already, or that stands where state records do; return them all."""
         taken: dict[Spot, Draft] = {}
         roots = {
-            self._spot(Location(cluster=name, mount=table.state_mount or table.mount, path=table.state_path))
+            self.spot(Location(cluster=name, mount=table.state_mount or table.mount, path=table.state_path))
             for name, table in self.clusters.items()
         }
         for draft, destinations in jobs:
             for key, place in destinations:
-                spot = self._spot(place)
+                spot = self.spot(place)
                 if spot in taken:
-                    draft.wrong(key, f"{_writer(taken[spot], draft)} writes this path already")
+                    draft.wrong(key, f"{named_in(taken[spot], draft)} writes this path already")
                 taken.setdefault(spot, draft)
                 if not roots.isdisjoint(_upwards(spot)):
                     draft.wrong(key, "stands under state_path, among refresh tokens that no reader may see")
+        return taken.keys()
 
     def shared_mounts(self, jobs: Iterable[Job], findings: Findings, file: str) -> None:
         """Warn of each cluster where a reader's policy over the whole mount would show it refresh tokens."""
@@ -159,7 +163,8 @@ def _references(key: str, value: object) -> Iterator[tuple[str, Reference]]:
             pass
 
 
-def _writer(other: Draft, draft: Draft) -> str:
+def named_in(other: Draft, draft: Draft) -> str:
+    """Return how a mistake of `draft` calls the job `other`."""
     if other is draft:
         return "the job itself"
     return f"[{dotted('jobs', other.name)}]" + ("" if other.file == draft.file else f" in {other.file}")

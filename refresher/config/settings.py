@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from refresher.config import allow, chains, clusters, files, fleet, hooks, jobs, renames
+from refresher.config import allow, chains, clusters, files, fleet, hooks, jobs, overwrites, renames
 from refresher.config.allow import Allow
 from refresher.config.draft import Draft
 from refresher.config.mistakes import Findings, Reading, dotted, read
@@ -94,7 +94,9 @@ def _settings(
     drafts = list(_drafts(main, included, findings))
     outcomes = [jobs.build(draft, places) for draft in drafts]
     hooks.check(drafts, main, findings)
-    places.clashes((each.draft, each.destinations) for each in outcomes)
+    written = places.clashes((each.draft, each.destinations) for each in outcomes)
+    overwrites.check(outcomes, places, written)
+    del written  # a hundred thousand paths, which nobody needs any more
     renames.check(outcomes)
     found = allow.held(chains.link(outcomes), outcomes, {str(file): lists for file, lists in allowed.items()})
     places.shared_mounts(found.values(), findings, main.file)

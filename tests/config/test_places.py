@@ -91,6 +91,60 @@ def test_where_the_state_record_stands(load, tables, state):
         assert load(VAULT + EU + asia + instance + other(*order)).jobs["other"].state == state
 
 
+SECRET = '"vault:secret/clients/crm#client_secret"'
+READS = "reads its client_secret here, which a token would take the place of: name another"
+
+
+def test_a_token_never_takes_the_place_of_the_job_s_own_secret(mistakes):
+    (line,) = mistakes(VAULT + job(client_secret=SECRET, path='"clients/crm"', adopt="true"))
+    assert line == f"jobs.toml: [jobs.crm] path: the job itself {READS}"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '{ mount = "secret/clients", path = "crm" }',
+        '{ cluster = "twin", mount = "secret", path = "clients/crm" }',
+    ],
+)
+@pytest.mark.parametrize("secret", [SECRET, f'["file:/new", {SECRET}]', SECRET.replace("vault:", "vault:twin:")])
+def test_nor_of_another_job_s(mistakes, table, secret):
+    (line,) = mistakes(VAULT + SAME + job(client_secret=secret) + other('{ path = "a" }', table))
+    assert line == f"jobs.toml: [jobs.other] destinations[1]: [jobs.crm] {READS}"
+
+
+def test_nor_of_one_that_defaults_name(mistakes):
+    text = VAULT + f"[defaults]\nclient_secret = {SECRET}\n" + job(client_secret=None, path='"clients/crm"')
+    assert mistakes(text) == [f"jobs.toml: [jobs.crm] path: the job itself {READS}"]
+
+
+@pytest.mark.parametrize(
+    ("field", "writer"),
+    [
+        ("access_token", {}),
+        ("id_token", {"keep": '["id_token"]'}),
+        ("jwt", {"fields": '{ jwt = "{access_token}" }'}),
+    ],
+)
+def test_a_token_that_another_job_reads_is_meant_to_be_read(load, mistakes, field, writer):
+    def reads(field: str) -> str:
+        exchange = {"grant": '"token_exchange"', "subject_token": f'"vault:secret/tokens/crm#{field}"'}
+        return VAULT + job(**writer) + job("next", path='"tokens/next"', **exchange)
+
+    assert len(load(reads(field)).jobs) == 2
+    (line,) = mistakes(reads("password"))
+    assert line.startswith("jobs.toml: [jobs.crm] path: [jobs.next] reads its subject_token here")
+
+
+def test_in_shadow_mode_a_secret_may_stand_where_somebody_else_writes(load):
+    assert load(VAULT + job(client_secret=SECRET, path='"clients/crm"', shadow="true")).jobs
+
+
+def test_a_secret_in_another_cluster_is_another(load):
+    eu = SECRET.replace("vault:", "vault:eu:")
+    assert load(VAULT + EU + job(client_secret=eu, path='"clients/crm"')).jobs
+
+
 def test_a_state_record_s_path_may_be_too_long(mistakes):
     (line,) = mistakes(VAULT + job("a" * 500))
     assert line.endswith("]: its state record's path, refresher/..., is longer than 512 characters")
