@@ -4,6 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from refresher.core import filenames
+
 Which: TypeAlias = Literal["view", "control"]
 Verb: TypeAlias = Literal["once", "rotate", "pause", "resume", "put", "release"]
 
@@ -16,4 +18,4 @@ LARGEST: Final = 16 << 20  # bytes of what is asked: the names of very many jobs
 
 def socket_of(directory: Path, which: Which, instance: str) -> Path:
     """Return the socket of an instance: several run side by side."""
-    return directory / f"{which}-{instance}.sock"
+    return directory / f"{which}-{filenames.of(instance)}.sock"

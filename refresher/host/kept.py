@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from refresher.core import filenames
 from refresher.core.errors import StoreRefusedError
 from refresher.host import paths
 
@@ -25,7 +26,7 @@ class Kept:
 
     def __init__(self, directory: Path, instance: str, *, prefix: str = PREFIX) -> None:
         self._directory = directory
-        self._instance = instance
+        self._instance = filenames.of(instance)
         self._prefix = prefix
 
     def read(self, name: str) -> Mapping[str, str]:

@@ -20,6 +20,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from refresher.core import filenames
+
 SYSTEM_DIR: Final = Path("/var/lib/refresher")
 RUN_DIR: Final = Path("/run/refresher")
 SIZE_LIMIT: Final = 4096  # bytes; the identity has about 130
@@ -59,7 +61,8 @@ def runtime_dir(state: Path) -> Path:
 
 def runtime_dirs(state: Path, instance: str) -> tuple[Path, ...]:
     """Return where the sockets of a daemon may be: it may run under systemd, while we do not."""
-    units = (RUN_DIR, RUN_DIR.with_name(f"{RUN_DIR.name}-{instance}"))
+    unit = instance.replace("/", "-")  # as systemd writes a name of several words
+    units = (RUN_DIR, RUN_DIR.with_name(f"{RUN_DIR.name}-{unit}"))
     return tuple(dict.fromkeys((runtime_dir(state), *units, state)))
 
 
@@ -82,7 +85,7 @@ def _from_xdg() -> Path:
 
 def identity(directory: Path, instance: str) -> Identity:
     """Return the identity of `instance` kept in `directory`, made at first use. It raises nothing."""
-    name = f"identity-{instance}.json"
+    name = f"identity-{filenames.of(instance)}.json"
     try:
         with locked(directory) as folder:
             return _kept(folder, name)

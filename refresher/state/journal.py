@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from refresher.core import filenames
 from refresher.core.errors import StoreConflictError, StoreRefusedError
 from refresher.core.secret import Secret
 
@@ -35,7 +36,7 @@ class Journal:
     """ports.Journal over a folder of an instance. One walk at a time for each job."""
 
     def __init__(self, directory: Path, instance: str) -> None:
-        self._folder = directory / f"journal-{instance}"
+        self._folder = _folder(directory, instance)
         self._instance = instance
         self._slots: dict[str, int] = {}
 
@@ -150,12 +151,16 @@ class Journal:
 def usage(directory: Path, instance: str) -> tuple[int, int]:
     """Return how many entries are not in Vault yet, or under way, and how many bytes all files take."""
     waiting = size = 0
-    with suppress(OSError), os.scandir(directory / f"journal-{instance}") as files:
+    with suppress(OSError), os.scandir(_folder(directory, instance)) as files:
         for file in files:
             waiting += file.name.endswith(".next")
             with suppress(OSError):
                 size += file.stat(follow_symlinks=False).st_size
     return waiting, size
+
+
+def _folder(directory: Path, instance: str) -> Path:
+    return directory / f"journal-{filenames.of(instance)}"
 
 
 def _open(path: Path, flags: int) -> int:

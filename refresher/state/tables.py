@@ -17,6 +17,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from refresher.core import filenames
+
 VERSION: Final = 1
 RETENTION: Final = timedelta(days=30)
 MOST: Final = 200_000  # attempts kept, some 20 MB
@@ -69,7 +71,7 @@ Tried: TypeAlias = tuple[str, float, str, int, float | None]  # job, end, outcom
 
 def path_of(directory: Path, instance: str) -> Path:
     """Return the ledger's file."""
-    return directory / f"ledger-{instance}.sqlite3"
+    return directory / f"ledger-{filenames.of(instance)}.sqlite3"
 
 
 def connect(path: Path) -> sqlite3.Connection:

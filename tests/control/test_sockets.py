@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from refresher.control.names import socket_of
 from refresher.host import sockets
 
 LISTEN = """
@@ -80,3 +81,7 @@ def test_a_path_may_be_longer_than_an_address(tmp_path):
         plain.bind(str(path))
     with sockets.listening(path, 0o600), sockets.connected(path, 5) as connection:
         assert sockets.caller(connection).pid == os.getpid()
+
+
+def test_an_instance_of_several_words_has_its_socket_in_the_same_folder(tmp_path):
+    assert socket_of(tmp_path, "view", "eu/blue") == tmp_path / "view-eu+blue.sock"

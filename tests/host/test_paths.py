@@ -216,3 +216,13 @@ def test_a_file_for_others_has_its_mode_whatever_the_umask(tmp_path):
         os.umask(before)
     assert (tmp_path / "series").stat().st_mode & 0o777 == 0o644
     assert len((tmp_path / "series").read_bytes()) == 200_000
+
+
+def test_an_instance_of_several_words_has_an_identity_that_stays(tmp_path: Path) -> None:
+    known = identity(tmp_path, "eu/blue")
+    assert (known.warning, identity(tmp_path, "eu/blue")) == ("", known)
+    assert names(tmp_path) == ["identity-eu+blue.json"]
+
+
+def test_a_daemon_of_several_words_is_looked_for_where_systemd_may_put_it(tmp_path: Path) -> None:
+    assert paths.RUN_DIR.with_name("refresher-eu-blue") in paths.runtime_dirs(tmp_path, "eu/blue")

@@ -9,7 +9,7 @@ import pytest
 
 from refresher.core.errors import StoreConflictError, StoreRefusedError
 from refresher.core.secret import Secret
-from refresher.state.journal import SLOT, Journal
+from refresher.state.journal import SLOT, Journal, usage
 
 KEY = bytes(range(32))
 TEXT = Secret('{"refresh_token": "RT-canary"}')
@@ -136,3 +136,11 @@ async def test_a_disk_that_fails_after_the_answer_raises_nothing(tmp_path):
     journal._slots["crm"] = os.open("/dev/full", os.O_WRONLY)
     assert not await journal.enter("crm", TEXT, KEY)
     await journal.release("crm")
+
+
+async def test_an_instance_of_several_words_has_a_journal(tmp_path):
+    journal = Journal(tmp_path, "eu/blue")
+    await journal.reserve("crm")
+    assert await journal.enter("crm", TEXT, KEY)
+    assert await Journal(tmp_path, "eu/blue").read("crm", KEY) == TEXT
+    assert usage(tmp_path, "eu/blue")[0] == 1

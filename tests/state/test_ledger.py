@@ -189,3 +189,9 @@ def test_what_comes_close_together_is_committed_together(tmp_path, monkeypatch):
     book.close()
     assert batches == [10]
     assert len(rows(tmp_path)) == 10
+
+
+def test_an_instance_of_several_words_has_a_ledger(tmp_path):
+    tables.connect(path_of(tmp_path, "eu/blue")).close()
+    tables.read_only(path_of(tmp_path, "eu/blue")).close()
+    assert [file.name for file in tmp_path.iterdir()] == ["ledger-eu+blue.sqlite3"]

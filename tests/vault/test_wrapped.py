@@ -241,3 +241,8 @@ async def test_what_others_could_have_written_is_not_used(house):
 def test_a_directory_that_takes_no_file_is_told(tmp_path):
     with pytest.raises(StoreRefusedError, match="what the login needs can't be kept"):
         Kept(tmp_path / "missing", "default").write("default", {})
+
+
+def test_an_instance_of_several_words_keeps_its_login(tmp_path):
+    Kept(tmp_path, "eu/blue").write("default", {"secret_id": "x"})
+    assert Kept(tmp_path, "eu/blue").read("default") == {"secret_id": "x"}
