@@ -1,5 +1,6 @@
 """Fixtures for every folder of tests."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,10 +40,14 @@ def _documented_events() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread what computes evenly among what starts servers, which waits most of the time; the longest come first.
+    """Begin with what starts servers; the tests in a booted systemd come last, and stay in its network.
 
-    Files are shared out to processes in this order.
+    Where files are shared out to processes, in this order, what computes is spread evenly among what starts servers,
+    which waits most of the time; the longest come first.
     """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        items.sort(key=lambda item: not _starts_servers(item))
+        return
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
