@@ -14,14 +14,24 @@ class Pass(Roster):
     async def once(
         self, names: Collection[str], *, force: bool, progress: Callable[[Outcome], None] = lambda _: None
     ) -> list[Outcome]:
-        """Walk what is due of `names`, all by `force`; return how each that was begun ended, as `progress` hears it."""
+        """Walk what is due of `names`, all by `force`; return how each that was begun ended, as `progress` hears it.
+
+        Where `progress` raises, it hears no more, and that is raised once the pass has ended: a walk between request
+        and answer would lose what was issued.
+        """
         told: dict[str, Outcome] = {}
+        deaf: list[Exception] = []
 
         def say(name: str) -> None:
             last = self.charges[name].last
             if last is not None and name not in told:
                 told[name] = last
-                progress(last)
+                if deaf:
+                    return
+                try:
+                    progress(last)
+                except Exception as error:  # noqa: BLE001  # raised below
+                    deaf.append(error)
 
         async with asyncio.TaskGroup() as self._walks.group:
             await self.look_all(names)
@@ -34,6 +44,8 @@ class Pass(Roster):
             await self._walks.finish(self.charges.values())
         for name in rest:
             say(name)
+        if deaf:
+            raise deaf[0]
         return [told[name] for name in names if name in told]
 
     def end_pass(self) -> None:

@@ -54,7 +54,7 @@ class Walks:
         self._queue = Queue(limits)
         self.queued: dict[str, Charge] = {}
         self._looking: set[str] = set()
-        self._ended = ended
+        self._ended = lambda charge: self.attempt(charge, lambda: ended(charge))  # a bug in it ends no other walk
         self._turn = asyncio.Event()
         self._called_at = self._moved_at = clock.monotonic()
 
@@ -145,7 +145,8 @@ class Walks:
             deed()
         except BaseException as error:  # noqa: BLE001  # nothing is awaited here: all of it is a bug
             self.crash(charge, error)
-            self.group.create_task(self._attempt_later(charge, deed))
+            if not self.stopping:  # the end waits for no bug
+                self.group.create_task(self._attempt_later(charge, deed))
 
     async def _attempt_later(self, charge: Charge, deed: Callable[[], None]) -> None:
         await self._clock.sleep(RETRY)

@@ -81,13 +81,17 @@ async def _pass(settings: Settings, names: tuple[str, ...], *, force: bool, as_j
         from refresher.web.textfile import Textfile  # noqa: PLC0415  # only where it is wanted
 
         left = Textfile(settings.textfile)
+    unheard: list[OSError] = []
     async with daemon.build(settings, sinks=(LogSink(), *([] if left is None else [left.metrics]))) as parts:
         with _progress(len(names)) as advance:
 
             def done(ended: Outcome) -> None:
                 advance()
-                if as_json:
-                    print(json.dumps(ended.as_json()), flush=True)
+                if as_json and not unheard:
+                    try:
+                        print(json.dumps(ended.as_json()), flush=True)
+                    except OSError as error:  # the reader left, or a disk is full: the pass goes on
+                        unheard.append(error)
 
             roster = parts.roster()
             # a shutdown, or an impatient person, in the midst of it: what was asked for is written first
@@ -95,7 +99,9 @@ async def _pass(settings: Settings, names: tuple[str, ...], *, force: bool, as_j
                 ended = await roster.once(names, force=force, progress=done)
         if left is not None:
             _leave(left, parts, roster)
-        return ended
+    if unheard:
+        raise unheard[0]
+    return ended
 
 
 def _leave(left: "Textfile", parts: "Parts", roster: "Roster") -> None:

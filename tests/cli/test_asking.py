@@ -1,13 +1,17 @@
 """The verbs that ask the running daemon: what they make of words, and what they say."""
 
+import asyncio
 import io
 import json
 import sys
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from refresher.cli import _daemon, main, pause, put, status
+from refresher.cli import _daemon, main, once, pause, put, status
+from refresher.config import load
 from refresher.control import client
 from refresher.core.view import FleetView
 from refresher.host.clock import SystemClock
@@ -165,6 +169,37 @@ def test_once_says_75_where_the_daemon_could_do_nothing(daemon):
     assert main(["once"]) == 0
     answers[1] = OUTCOME | {"job": "erp", "destinations": [{"path": "p", "version": None, "error": "sealed"}]}
     assert main(["once"]) == 1, "one destination lacks the token"
+
+
+def test_a_reader_that_leaves_once_ends_no_pass(config, monkeypatch):
+    """`once --json | head -1`: the walk of another job is between request and answer then."""
+    ended = []
+
+    class Parts:
+        def roster(self):
+            return self
+
+        def end_pass(self):
+            pass
+
+        async def once(self, names, *, progress, **_):
+            for name in names:
+                progress(SimpleNamespace(as_json=lambda name=name: {"job": name}))
+                ended.append(name)
+
+    @asynccontextmanager
+    async def build(*_args, **_named):
+        yield Parts()
+
+    def leave(*_args, **_named):
+        raise BrokenPipeError
+
+    kept = load(config)
+    monkeypatch.setattr("refresher.daemon.build", build)
+    monkeypatch.setattr("builtins.print", leave)
+    with pytest.raises(BrokenPipeError):
+        asyncio.run(once._pass(kept, ("crm", "erp"), force=False, as_json=True))
+    assert ended == ["crm", "erp"]
 
 
 def test_once_asks_for_named_jobs_by_force(daemon):

@@ -1,12 +1,15 @@
 """One pass, the cron line's successor: every job is heard of, with how it ended."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from refresher.core.model import Location
 from refresher.core.settings import Limits
+from refresher.memory import Memory
 from tests.core.builders import NOW
+from tests.fakes.clock import settle
 from tests.fakes.http import answer
 from tests.rotation.house import HOUR, SECOND, House, job, path_of, refreshing, state_of
 
@@ -147,3 +150,43 @@ async def test_each_kind_of_end_at_once():
         "blind": ("store_failed", "denied"),
         "good": ("rotated", None),
     }
+
+
+async def test_who_hears_of_the_pass_and_breaks_ends_no_walk():
+    """A reader that leaves, a full disk: another job's request is under way then."""
+    house = House(job("fast", "a"), refreshing("slow", "b"))
+    house.provider.refreshes, serve = True, house.provider._serve
+
+    async def slowly(asked, client):
+        reply = await serve(asked, client)
+        await house.clock.sleep((5 if asked.client == "slow" else 2) * SECOND)  # the answer is on its way
+        return reply
+
+    house.provider._serve = slowly
+    heard = []
+
+    def progress(ended):
+        heard.append(ended.job)
+        raise BrokenPipeError
+
+    made = asyncio.ensure_future(house.build(scheduler=False).once(tuple(house.jobs), force=False, progress=progress))
+    await settle()
+    while not made.done():
+        await house.clock.advance(SECOND)
+    assert isinstance(made.exception(), BrokenPipeError), "it is told, once the pass has ended"
+    assert house.token("slow") is not None
+    assert house.store.stands(state_of("slow"))["refresh_token"] in house.provider.clients["slow"].valid
+    assert heard == ["fast"], "and hears no more"
+
+
+async def test_a_bug_at_the_end_of_a_walk_ends_no_other(monkeypatch):
+    house, note = House(job("bad", "a"), job("good", "b")), Memory.note
+
+    def noted(self, charge):
+        if charge.job.name == "bad":
+            raise LookupError
+        note(self, charge)
+
+    monkeypatch.setattr(Memory, "note", noted)
+    outcomes = await house.once()
+    assert outcomes["good"].outcome == "rotated"
