@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -86,6 +87,21 @@ def test_no_file_anywhere(cli, monkeypatch, tmp_path):
     code, out, err = cli("check")
     assert (code, out) == (78, "")
     assert err.startswith("there is no jobs.toml here and no ")
+
+
+def test_a_folder_that_is_closed_to_us_has_no_jobs_toml(cli, monkeypatch, tmp_path, example):
+    """`sudo -u refresher refresher check` from /root."""
+    stat = os.stat
+    monkeypatch.setattr("refresher.cli._config.SYSTEM", example)
+
+    def closed(path, **named):
+        if path == Path("jobs.toml"):
+            raise PermissionError
+        return stat(path, **named)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "stat", closed)
+    assert cli("check").out.startswith(f"{example}: ")
 
 
 @pytest.mark.parametrize("verb", ["run", "once", "plan", "status"])
