@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -14,7 +15,7 @@ from refresher.cli._process import set_up
 from refresher.config import words
 from refresher.core.errors import RefresherError
 from refresher.core.published import stamp
-from refresher.core.settings import Postgres
+from refresher.core.settings import Postgres, Settings
 from refresher.host import paths
 from refresher.host.clock import SystemClock
 from refresher.state import ledger
@@ -34,14 +35,24 @@ def history(
     settings = load_or_exit(find_config(config))
     set_up(settings, quiet=True)
     start = None if since is None else SystemClock().now() - _span(since)
+    if job is not None and job != job.encode(errors="replace").decode():
+        raise typer.BadParameter("JOB is not UTF-8, as the names of jobs are")
+    for line in _lines(settings, job, start, _as_json if as_json else _line):
+        print(line)
+    return 0
+
+
+def _lines(
+    settings: Settings, job: str | None, start: datetime | None, shown: Callable[[Attempt], str]
+) -> Iterator[str]:
+    """Yield a line for each attempt. What its reader raises (a broken pipe, a full disk) is no fault of the ledger."""
     path = path_of(paths.state_dir(settings.state_dir), settings.instance)
     try:
         known = ledger.history(path, job=job, since=start)
         for attempt in known if settings.postgres is None else _of_the_fleet(settings.postgres, job, start):
-            print(json.dumps(_stamped(attempt)) if as_json else _line(attempt))
+            yield shown(attempt)
     except ledger.FAILURES as error:
         raise RefresherError(f"{path}: the ledger can't be read ({type(error).__name__})") from None
-    return 0
 
 
 def _of_the_fleet(settings: Postgres, job: str | None, since: datetime | None) -> list[Attempt]:
@@ -62,9 +73,10 @@ def _span(text: str) -> timedelta:
         raise typer.BadParameter(f"--since {problem}") from None
 
 
-def _stamped(attempt: Attempt) -> dict[str, object]:
+def _as_json(attempt: Attempt) -> str:
     members = asdict(attempt)
-    return members | {name: None if members[name] is None else stamp(_moment(members[name])) for name in MOMENTS}
+    moments = {name: None if members[name] is None else stamp(_moment(members[name])) for name in MOMENTS}
+    return json.dumps(members | moments)
 
 
 def _line(attempt: Attempt) -> str:
