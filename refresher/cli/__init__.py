@@ -50,6 +50,7 @@ USAGE = 64  # EX_USAGE of sysexits.h; `os` is not imported for it
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what `arguments` (else the process's own) say, and return the exit code."""
+    _open_what_is_closed()
     try:
         code = _dispatch(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -57,7 +58,18 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
+    except OSError as problem:
+        sys.stderr.write(f"refresher: can't write: {problem.strerror}\n")
+        _forget_output()
+        return 1
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Put /dev/null in the place of a standard stream that is closed (`refresher status >&-`): it is None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open("/dev/null", mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # as `os`: not imported
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -103,7 +115,12 @@ def overview(*, bold: bool) -> str:
 
 def _reader_left() -> int:
     """Leave quietly where the reader of a pipe (`refresher plan | head`) went away: nobody reads the rest."""
-    import os  # noqa: PLC0415  # at the end of a broken pipe alone
+    _forget_output()
+    return BROKEN_PIPE
+
+
+def _forget_output() -> None:
+    """Have nothing written of what is left: the interpreter would try again as it ends."""
+    import os  # noqa: PLC0415  # at the end of a broken pipe, or of a disk, alone
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return BROKEN_PIPE

@@ -6,10 +6,11 @@ Rules of this module:
 """
 
 import difflib
+import errno
 import os
 import traceback
 from importlib import import_module
-from typing import cast
+from typing import Final, cast
 
 import typer
 from typer.core import TyperCommand
@@ -17,6 +18,8 @@ from typer.main import get_command
 
 from refresher.cli import VERBS
 from refresher.core.errors import ConfigError, RefresherError
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def call(verb: str, arguments: list[str]) -> int:
@@ -36,7 +39,9 @@ def call(verb: str, arguments: list[str]) -> int:
         return 1
     except BrokenPipeError:
         raise
-    except Exception as problem:  # noqa: BLE001  # the last resort: no traceback with values reaches a terminal or a log
+    except Exception as problem:  # the last resort: no traceback with values reaches a terminal or a log
+        if isinstance(problem, OSError) and problem.errno in FULL:
+            raise  # no defect of ours, wherever that was: main tells it
         _say(verb, f"unexpected {type(problem).__name__}, a defect; with REFRESHER_DEBUG=1 it says where")
         if os.environ.get("REFRESHER_DEBUG"):
             typer.echo("".join(traceback.format_tb(problem.__traceback__)), nl=False, err=True)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -137,6 +138,38 @@ def test_a_reader_that_leaves_is_no_error(arguments, code):
     done = subprocess.run(command, check=False, stdout=writer, stderr=subprocess.PIPE, timeout=60)
     os.close(writer)
     assert (done.returncode, done.stderr) == (code, b"")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["schema"], ["init", "-"]])
+def test_a_full_disk_is_told_in_one_line(arguments):
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "refresher", *arguments]
+        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"refresher: can't write: No space left on device\n",
+    )
+
+
+@pytest.mark.usefixtures("example")
+@pytest.mark.parametrize(
+    ("verb", "closed", "code"),
+    [
+        ("--version", ">&-", 0),
+        ("--help", ">&-", 0),
+        ("schema", ">&-", 0),
+        ("providers", ">&-", 0),
+        ("xyz", "2>&-", 64),
+        ("migrate crontab", "<&-", 1),
+        ("migrate crontab", ">&- <&-", 1),
+    ],
+)
+def test_a_stream_that_is_closed_is_as_an_empty_one(verb, closed, code):
+    command = ["sh", "-c", f"exec {sys.executable} -m refresher {verb} {closed}"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert "defect" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 WAITING = """
