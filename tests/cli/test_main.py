@@ -172,6 +172,11 @@ def test_a_stream_that_is_closed_is_as_an_empty_one(verb, closed, code):
     assert "Traceback" not in done.stderr
 
 
+def test_a_letter_that_the_terminal_has_not_is_a_question_mark(process):
+    code = "import sys; from refresher.cli import main; main(['--version']); print('\\u2588 50 %')"
+    assert process("-c", code, PYTHONIOENCODING="ascii").out.endswith("\n? 50 %\n")
+
+
 WAITING = """
 import sys, types
 from refresher.cli import main
