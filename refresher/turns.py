@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from refresher.charge import Identity
+from refresher.config.request_keys import EXEC
 from refresher.core import errors
 from refresher.core.events import Event
 from refresher.core.job import Job
@@ -196,7 +197,7 @@ def of(house: House, read: Callable[[Reference], Secret], roster: Callable[[], R
         sink=house.sink,
         holder=holder,
         jobs=_Providers(house),
-        providers=tuple(catalogue()),
+        providers=(*catalogue(), EXEC),
         notes=house.ledger,  # type: ignore[arg-type]  # as above
         tidings=tidings,
     )

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from refresher.config import words
 from refresher.config.mistakes import Findings, Reading
 from refresher.config.models import File
+from refresher.config.request_keys import EXEC
 from refresher.core.job import Job
 from refresher.core.settings import Postgres
 from refresher.providers import catalogue
@@ -41,7 +42,7 @@ def build(main: Reading[File], jobs: Mapping[str, Job], findings: Findings) -> P
         findings.odd(file, TABLE, "postgres.dsn", why)
     settings = Postgres(**{name: getattr(table, name) for name in type(table).model_fields})
     _check_spans(settings, jobs, file, findings)
-    known = catalogue()
+    known = (*catalogue(), EXEC)
     for name in settings.per_provider:
         if name not in known:
             why = f"there is no provider {name!r}{words.hint(name, known)}"

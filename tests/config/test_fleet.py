@@ -64,6 +64,11 @@ def test_the_least_is_the_defaults(settings):
     assert settings(f'kind = "postgres"\npostgres = {{ dsn = "{DSN}" }}').postgres == Postgres(dsn=DSN)
 
 
+def test_programs_may_be_limited_as_a_provider_s_renewals_are(settings):
+    read = settings(f'kind = "postgres"\npostgres = {{ dsn = "{DSN}", per_provider = {{ exec = 3 }} }}')
+    assert read.postgres == Postgres(dsn=DSN, per_provider={"exec": 3})
+
+
 @pytest.mark.parametrize(
     ("table", "line"),
     [
