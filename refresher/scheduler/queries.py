@@ -9,8 +9,10 @@ from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain import models
 
 # pgqueuer takes rows by priority, then by their age. What came due first is to go first, also where there is more than
-# the fleet can do. In seconds: an integer holds 68 years of them.
-DUE_FIRST: Final = "priority = -extract(epoch FROM now() + $2::interval - timestamptz '2026-01-01 00:00Z')::int"
+# the fleet can do. In seconds: an integer holds 68 years of them, and what comes due later than that is last of all.
+DUE_FIRST: Final = (
+    "priority = -least(extract(epoch FROM now() + $2::interval - timestamptz '2026-01-01 00:00Z'), 2147483647)::int"
+)
 
 
 @dataclasses.dataclass

@@ -83,6 +83,21 @@ async def test_a_delay_is_by_the_clock_of_postgresql(fleet: Base):
         assert 3580 < float(ahead) <= 3600
 
 
+async def test_a_job_that_is_paused_for_longer_than_an_integer_s_seconds_goes_back(fleet: Base):
+    until_2126 = timedelta(days=36500)
+    ahead = "SELECT extract(epoch FROM execute_after - now()) > 3100000000 FROM refresher.pgqueuer"
+    async with node(fleet, JOB) as one:
+        assert await one.due() == ("crm",)
+        one.claims.schedule("crm", until_2126)
+        await until(lambda: rows(fleet) == "crm queued")
+        assert fleet.sql(ahead) == "t"
+        async with connection(fleet) as other:
+            await QueueTable("refresher").put_off(other, "crm", SOON)
+            assert fleet.sql(ahead) == "f"
+            await QueueTable("refresher").put_off(other, "crm", until_2126)
+        assert fleet.sql(ahead) == "t"
+
+
 async def test_what_came_due_first_is_taken_first_whatever_row_is_older(fleet: Base):
     jobs = {f"job-{number:02}": "oauth2" for number in range(12)}
     async with node(fleet, jobs) as one:
