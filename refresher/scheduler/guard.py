@@ -7,14 +7,16 @@ killed loses it at once, whose machine is gone after the keepalives. So nobody w
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
 
 from refresher.scheduler.database import FAILURES, Database, close
 
+_T = TypeVar("_T")
 BEAT_S: Final = 2.0
 FRESH_S: Final = 5.0  # an answer that is older proves nothing any more
 
@@ -33,6 +35,7 @@ class Guard:
         self._lost = lost
         self._answered = _ticks()
         self._turn = asyncio.Lock()
+        self._deeds: set[asyncio.Task[Any]] = set()
         self._taken: set[str] = set()  # a session's lock is its own to take a second time: here it is not
         connection.add_termination_listener(lambda _: lost())
 
@@ -52,22 +55,16 @@ class Guard:
         if name in self._taken:
             return False
         self._taken.add(name)
-        got = False
+        asking = self._begun(self._try(name))
         try:
-            got = bool(await self._ask("SELECT pg_try_advisory_lock($1)", key_of(self._schema, name)))
-        finally:
-            if not got:
-                self._taken.discard(name)
-        return got
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            self._begun(self._undo(name, asking))
+            raise
 
     async def give(self, name: str) -> None:
         """Give the lock of `name` back; where the session is over, that is done already."""
-        try:
-            await self._ask("SELECT pg_advisory_unlock($1)", key_of(self._schema, name))
-        except FAILURES:
-            self.end()
-        finally:
-            self._taken.discard(name)
+        await asyncio.shield(self._begun(self._give(name)))
 
     async def beat(self) -> None:
         """Prove the session every two seconds, until it can't be; then say so."""
@@ -87,6 +84,39 @@ class Guard:
     async def close(self) -> None:
         """Say goodbye."""
         await close(self._connection)
+
+    def _begun(self, deed: Coroutine[object, object, _T]) -> "asyncio.Task[_T]":
+        """Return `deed` under way: it comes to its end although whoever waits for it leaves."""
+        task = asyncio.create_task(deed)  # noqa: TID251  # it outlives who asks
+        self._deeds.add(task)
+        task.add_done_callback(self._deeds.discard)
+        return task
+
+    async def _try(self, name: str) -> bool:
+        got = False
+        try:
+            got = bool(await self._ask("SELECT pg_try_advisory_lock($1)", key_of(self._schema, name)))
+        except FAILURES:
+            self.end()  # nobody knows whether the session has the lock: it goes with it
+            raise
+        finally:
+            if not got:
+                self._taken.discard(name)
+        return got
+
+    async def _give(self, name: str) -> None:
+        try:
+            await self._ask("SELECT pg_advisory_unlock($1)", key_of(self._schema, name))
+        except FAILURES:
+            self.end()
+        finally:
+            self._taken.discard(name)
+
+    async def _undo(self, name: str, asking: "asyncio.Task[bool]") -> None:
+        """Give back what was asked for by somebody who is gone."""
+        with suppress(*FAILURES):
+            if await asking:
+                await self._give(name)
 
     async def _ask(self, statement: str, *values: object) -> object:
         async with self._turn:
