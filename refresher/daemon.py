@@ -55,7 +55,7 @@ async def run(
             if why := await turns.unfit(settings.postgres, parts.local.read):
                 parts.sink.tell(Event(name="stopped", level="error", fields={"error": "schema", "why": why}))
                 return EX_UNAVAILABLE
-            if not (key := await turns.key(parts)):
+            if not (key := await turns.key(parts, parts.local.read)):
                 return EX_UNAVAILABLE
     async with build(settings, sinks=sinks, key=key, patience=LAST_CALL) as parts:
         daemon = Daemon(parts, stop)

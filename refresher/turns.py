@@ -12,7 +12,7 @@ from refresher.config.request_keys import EXEC
 from refresher.core import errors
 from refresher.core.events import Event
 from refresher.core.job import Job
-from refresher.core.model import Reference
+from refresher.core.model import Location, Reference
 from refresher.core.outcome import tell_broken
 from refresher.core.remembered import News
 from refresher.core.secret import Secret
@@ -100,19 +100,23 @@ async def _wait(one: Round) -> None:
     await one()
 
 
-async def key(house: House) -> bytes:
+async def key(house: House, read: Callable[[Reference], Secret]) -> bytes:
     """Return the key of the fleet's fingerprints, by which one node knows what another has seen.
 
-    It is derived from the journal's key, which stands in Vault. It waits for a Vault that is away, and says so;
-    where Vault refuses, it says so and returns nothing.
+    It is derived from a journal's key, which stands in Vault: of the place that the first node chose. It waits for a
+    Vault that is away, and says so; where Vault refuses, it says so and returns nothing.
     """
-    states = min(job.states for job in house.settings.jobs.values())
+    own = min(job.states for job in house.settings.jobs.values())
+    states = await _agreed(house, read, own)
     told = False
     while True:
         try:
             await house.login()
             return hmac.digest(await Keys(house.stores, house.identity).of(states), PURPOSE, "sha256")
         except errors.StoreRefusedError as error:
+            if states != own:  # no job's records stand there any more, and the policy no longer names it
+                states = own
+                continue
             fields = {"error": error.code, "why": str(error)}
             house.sink.tell(Event(name="stopped", level="error", fields=fields))
             return b""
@@ -121,6 +125,22 @@ async def key(house: House) -> bytes:
                 house.sink.tell(Event(name="store_failed", level="warning", fields={"error": error.code}))
             told = True
         await house.clock.sleep(AGAIN)
+
+
+async def _agreed(house: House, read: Callable[[Reference], Secret], own: Location) -> Location:
+    """Return where the fleet's key is; `own` where PostgreSQL does not say, or names a cluster that is not ours."""
+    from refresher.scheduler import administration, schema  # noqa: PLC0415  # the extra, where it is asked for
+    from refresher.scheduler.database import Database, FleetError  # noqa: PLC0415  # as above
+
+    if (settings := house.settings.postgres) is None:
+        return own
+    try:
+        found = await administration.answered(
+            Database(settings, holder="start", read=read), lambda one: schema.agreed(one, settings.schema, own)
+        )
+    except FleetError:  # it is away, or its schema is of an older release
+        return own
+    return found if found.cluster in house.stores else own
 
 
 async def unfit(settings: Postgres, read: Callable[[Reference], Secret]) -> str:

@@ -7,6 +7,7 @@ Rules of this module:
 """
 
 import asyncio
+import json
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,7 @@ from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain.settings import DBSettings
 
 import refresher
+from refresher.core.model import Location
 from refresher.scheduler.database import OLDEST_SERVER, FleetError
 from refresher.scheduler.queue_table import Connection, builders
 
@@ -47,6 +49,7 @@ CREATE TABLE IF NOT EXISTS {schema}.refresher_schema (
 );
 ALTER TABLE {schema}.refresher_jobs ADD COLUMN IF NOT EXISTS orders text, ADD COLUMN IF NOT EXISTS host text;
 ALTER TABLE {schema}.refresher_nodes ADD COLUMN IF NOT EXISTS manager uuid;
+ALTER TABLE {schema}.refresher_schema ADD COLUMN IF NOT EXISTS fingerprints text;
 """
 # Without it, finding out when the next job is due reads the whole table: 360 to 840 ms at a million rows.
 INDEXES: Final = {
@@ -148,6 +151,19 @@ async def version_of(connection: Connection, schema: str) -> Version | None:
     return Version(**dict(rows[0])) if rows else None
 
 
+async def agreed(connection: Connection, schema: str, own: Location) -> Location:
+    """Return where the key of the fleet's fingerprints is: where the first node chose. It does not move with the jobs.
+
+    A schema that was not brought up to date has no room for it, which is PostgreSQL's error.
+    """
+    rows = await connection.fetch(
+        f"UPDATE {schema}.refresher_schema SET fingerprints = COALESCE(fingerprints, $1) RETURNING fingerprints",  # noqa: S608  # a name of our own
+        json.dumps([own.cluster, own.mount, own.path]),
+    )
+    cluster, mount, path = json.loads(rows[0]["fingerprints"]) if rows else (own.cluster, own.mount, own.path)
+    return Location(cluster=cluster, mount=mount, path=path)
+
+
 def unfit(found: Version | None, schema: str) -> str:
     """Return why this release can't use tables of that version, and what to do; `""`: it can."""
     if found is None or found.version < VERSION:
@@ -190,7 +206,7 @@ async def _grant(connection: asyncpg.Connection, names: DBSettings, schema: str,
         REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;
         GRANT USAGE ON SCHEMA {schema} TO "{role}";
         GRANT SELECT, INSERT, UPDATE, DELETE ON {ours} TO "{role}";
-        GRANT SELECT ON {schema}.refresher_schema TO "{role}";
+        GRANT SELECT, UPDATE (fingerprints) ON {schema}.refresher_schema TO "{role}";
         GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO "{role}";
         GRANT EXECUTE ON FUNCTION {qualified.function}() TO "{role}";
         """
