@@ -44,7 +44,7 @@ class Memory:
         if charge is None or not scheduler.shared or charge.pending:
             return
         charge.held = None
-        if (kept := self._of(lambda ledger: ledger.recall(charge.job.name))) is not None:
+        if (kept := self._of(lambda ledger: ledger.fetched(charge.job.name))) is not None:
             recall(charge, kept.as_of(charge.now(self._clock)))
 
     def handed_on(self, charge: Charge, heir: Charge) -> Charge:

@@ -115,6 +115,9 @@ class Ledger(Protocol):
     def recall(self, job: str) -> Remembered | None:
         """Return what an earlier process kept of `job`."""
 
+    def fetched(self, job: str) -> Remembered | None:
+        """Return what the fleet keeps of `job`, where it was just asked; else what was heard since is newer."""
+
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep what a walk came to."""
 

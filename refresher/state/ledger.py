@@ -50,6 +50,9 @@ class Ledger:
         text = self._known.pop(job, None)
         return None if text is None else remembered.read(text)
 
+    def fetched(self, job: str) -> None:
+        """Fetch nothing: there is no fleet."""
+
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep what a walk came to; returns at once. One that attempted nothing makes no history."""
         attempt = None if ended.outcome in QUIET else attempt_of(ended, at)
@@ -138,6 +141,9 @@ class Reader:
         """Return what a daemon or a pass kept of `job`."""
         text = self._known.get(job)
         return None if text is None else remembered.read(text)
+
+    def fetched(self, job: str) -> None:
+        """Fetch nothing: there is no fleet."""
 
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep nothing."""

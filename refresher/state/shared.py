@@ -91,6 +91,10 @@ class SharedLedger:
         """
         return self._known.pop(job) if job in self._known else self._local.recall(job)
 
+    def fetched(self, job: str) -> Remembered | None:
+        """Return what the fleet keeps of `job`, once after each `fetch`."""
+        return self._known.pop(job, None)
+
     def note(self, ended: Outcome, at: datetime, kept: Remembered) -> None:
         """Keep what a walk came to, here, and for the fleet."""
         self._local.note(ended, at, kept)

@@ -13,6 +13,9 @@ class FakeLedger:
         text = self.jobs.get(job)
         return None if text is None else remembered.read(text)
 
+    def fetched(self, job):
+        pass
+
     def note(self, ended, _at, kept):
         self.jobs[ended.job] = remembered.written(kept)
 

@@ -13,7 +13,10 @@ from refresher.core.facts import Held, Trouble
 from refresher.core.orders import Orders
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import Attempted, Remembered, Stands
+from refresher.state.shared import SharedLedger
 from tests.core.builders import NOW, a_job
+from tests.fakes.ledger import FakeLedger
+from tests.rotation.house import House, job
 
 HOUR = timedelta(hours=1)
 SEED = "fleet"
@@ -109,3 +112,21 @@ def test_what_is_no_order_is_none(text):
 def test_what_is_no_token_spoils_nothing(stands):
     whole = json.loads(remembered.written(told(charge_of(token(7)))))
     assert remembered.read(json.dumps(whole | {"stands": stands})) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(Orders(), Orders(paused_until=NOW + 24 * HOUR)), (Orders(paused_until=NOW + 24 * HOUR), Orders())],
+)
+async def test_what_a_person_decided_on_another_node_stands_while_postgresql_is_away(before, after):
+    house, local = House(job("crm")), FakeLedger()
+    house.scheduler.shared = True
+    house.scheduler.ours = lambda _name, *, urgent=False: False  # noqa: ARG005  # in nobody's hands here
+    house.ledger = SharedLedger(local, "refresher", "this-node", house.clock)
+    attempted = Attempted(at=NOW - HOUR, outcome="rotated", error=None)
+    local.keep("crm", Remembered(attempted=attempted, orders=before))  # an hour ago, here
+    roster = house.build()
+    assert roster.charges["crm"].orders == before, "the local ledger is for the start"
+    roster.hear("crm", Remembered(attempted=attempted, orders=after), "host-2", own=False)
+    roster.renew("crm")  # this node's own bell rings, and nobody can be asked
+    assert roster.charges["crm"].orders == after
