@@ -114,6 +114,7 @@ class Daemon:
             pulse = Pulse(roster, house=parts, standstill=self._heart.standstill)
             rounds: tuple[Round, ...] = (
                 self._watch.sweep,
+                self._watch.catch_up,
                 drift,
                 pulse.beat,
                 expiries.watch,

@@ -2,7 +2,8 @@
 
 Rules of this module:
 - Both run on the monotonic clock, not on the bell: a lost bell costs one sweep and never a token.
-- The sweep looks at memory alone and lets go of the loop after each helping.
+- The sweep looks at memory alone and lets go of the loop after each helping. What it doubts is looked at beside it:
+  thousands of looks would make it late, and a late sweep is taken for a standstill.
 """
 
 import asyncio
@@ -35,7 +36,8 @@ class Watch:
         self.swept_at = clock.monotonic()  # when the sweep last went round
         self.doubts = False  # other machines renew tokens too: what is remembered may be long past
         self._doubted: dict[str, datetime] = {}
-        self._stale: list[str] = []
+        self._stale: set[str] = set()  # doubted, and not looked at yet
+        self._found_stale = asyncio.Event()
 
     async def sweep(self) -> None:
         """Every 25 s put each job where it belongs, say which tokens readers are losing, and notice clock leaps."""
@@ -57,9 +59,19 @@ class Watch:
                 fields: dict[str, Field] = {"error": "store_away", "jobs": len(names), "names": tuple(names[:NAMED])}
                 self._sink.tell(Event(name=name, level=LEVELS[name], fields=fields))
             self.swept_at = self._clock.monotonic()
-            stale, self._stale = self._stale, []
-            for job in stale:
-                await self._roster.look(job)
+            if self._stale:
+                self._found_stale.set()
+
+    async def catch_up(self) -> None:
+        """Look at each job of which the sweep doubts what is remembered."""
+        while True:
+            await self._found_stale.wait()
+            self._found_stale.clear()
+            stale = sorted(self._stale)
+            try:
+                await self._roster.look_all(stale)
+            finally:
+                self._stale.difference_update(stale)  # a bug in a look must not put the warnings off for ever
 
     def _tend(self, charge: Charge, away: dict[EventName, list[str]]) -> None:
         try:
@@ -105,7 +117,8 @@ class Watch:
             return
         if self.doubts and self._doubted.get(charge.job.name) != expires_at:
             self._doubted[charge.job.name] = expires_at
-            self._stale.append(charge.job.name)  # looked at after this round, and told of in the next
+            self._stale.add(charge.job.name)
+        if charge.job.name in self._stale:  # told of in the first round after the look
             return
         charge.warned = name
         if self._roster.is_away(charge):

@@ -128,7 +128,7 @@ class House:
         """Serve while the block lasts; then stop, and let time pass until all is finished."""
         self.build()
         async with asyncio.TaskGroup() as group:
-            rounds = [self.watch.sweep(), self.watch.drift(self.drift)] if sweeps else []
+            rounds = [self.watch.sweep(), self.watch.drift(self.drift), self.watch.catch_up()] if sweeps else []
             self.rounds = [group.create_task(one) for one in rounds]
             self.serve = group.create_task(self.roster.serve(self.stop, self.ready.set))
             await settle()

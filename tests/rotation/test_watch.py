@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.http import answer, lost
-from tests.rotation.house import HOUR, MINUTE, SECOND, House, job, path_of, refreshing, state_of
+from tests.rotation.house import HOUR, MINUTE, SECOND, House, job, many, path_of, refreshing, state_of
 
 EIGHT = 8 * HOUR
 
@@ -167,3 +167,22 @@ async def test_a_leap_of_the_clock_is_told_when_it_matters(leap, is_told):
         house.clock.jump(leap * SECOND)
         await house.advance(5 * MINUTE)
     assert [fields["leap_s"] for _, fields in told(house, "clock_skew")] == [leap] * is_told
+
+
+async def test_looks_at_many_doubted_jobs_hold_up_no_sweep_and_their_tokens_are_told_of_after_the_look():
+    """As at a node of a fleet that slept, or has lost PostgreSQL."""
+    house = House(*many(100))
+    async with house.serving():
+        await house.advance(MINUTE)
+        house.watch.doubts = True
+        house.scheduler.ours = lambda _name, *, urgent=False: False  # noqa: ARG005  # other nodes have them
+        await house.clock.advance(48 * MINUTE)
+        house.store.latency, late = 2 * SECOND, 0.0
+        house.store.calls.clear()
+        for _ in range(5 * MINUTE // SECOND):
+            await house.clock.advance(SECOND)
+            late = max(late, house.clock.monotonic() - house.watch.swept_at)
+            seen = {place.path for deed, place in house.store.calls if deed == "read"}
+            assert all(f"tokens/{name}" in seen for name, _ in told(house, "expiring"))
+        assert late <= 25
+        assert sorted(name for name, _ in told(house, "expiring")) == [one.name for one in many(100)]
