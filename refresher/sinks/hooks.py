@@ -33,17 +33,20 @@ MOST: Final = 100  # events that wait for one hook
 PROGRAMS: Final = 4
 JITTER: Final = 0.5
 FOLDER: Final = "reload"
+SLOW: Final = "it takes events too slowly, or not at all: the oldest that wait for it are lost"
+GONE: Final = "no hook has this name any more: what waited for it is lost"
 
 
 class _Line:
     """One hook: what waits for it, and how it does."""
 
-    def __init__(self, hook: Hook) -> None:
-        self.hook = hook
+    def __init__(self, hook: Hook, group: asyncio.TaskGroup) -> None:
+        self.hook, self.group = hook, group
         self.waiting: deque[tuple[str, datetime, Event]] = deque()
         self.there = asyncio.Event()
         self.busy = self.failing = self.full = False
         self.task: asyncio.Task[None] | None = None
+        self.pause: asyncio.Task[None] | None = None  # until it is tried again
 
 
 class Hooks:
@@ -81,7 +84,7 @@ class Hooks:
                 continue
             if len(line.waiting) >= MOST:
                 line.waiting.popleft()
-                self._lose(line, 1)
+                self._lose(line, 1, SLOW)
             line.waiting.append(told)
             line.there.set()
 
@@ -98,23 +101,25 @@ class Hooks:
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience.total_seconds()):
                     await self._served()
-            for line in self._lines.values():
-                if left := len(line.waiting) + line.busy:
-                    self._lose(line, left)
-            self.update({})
+            while self._lines:
+                self._end(self._lines.popitem()[1], SLOW)
         if raised is not None:
             raise raised
 
     def update(self, known: Mapping[str, Hook]) -> None:
-        """Serve these hooks from now on; one that is as it was goes on, another one begins anew."""
-        for name in [name for name, line in self._lines.items() if known.get(name) != line.hook]:
-            task = self._lines.pop(name).task
-            if task is not None:
-                task.cancel()
-        for name, hook in known.items():
-            if name not in self._lines and hook.moment == "after" and self._group is not None:
-                self._lines[name] = line = _Line(hook)
+        """Serve these hooks from now on; one that has changed is called in the new way, also for what waits already."""
+        after = {name: hook for name, hook in known.items() if hook.moment == "after"}
+        for name in self._lines.keys() - after.keys():
+            self._end(self._lines.pop(name), GONE)
+        for name, hook in after.items():
+            line = self._lines.get(name)
+            if line is None and self._group is not None:
+                self._lines[name] = line = _Line(hook, self._group)
                 line.task = self._group.create_task(self._serve(line))
+            elif line is not None and line.hook != hook:
+                line.hook = hook
+                if line.pause is not None:
+                    line.pause.cancel()  # it may be mended
 
     async def _served(self) -> None:
         while any(line.waiting or line.busy for line in self._lines.values()):
@@ -142,7 +147,7 @@ class Hooks:
                 if failed.final or count == hooks.TRIES:
                     self.dropped += 1
                     return
-                await self._clock.sleep(backoff(count, hooks.LONGEST_WAIT, JITTER))
+                await self._pause(line, backoff(count, hooks.LONGEST_WAIT, JITTER))
             except Exception as error:  # noqa: BLE001  # a bug must end neither the hook nor the daemon
                 self.dropped += 1
                 self._tell(line, "internal", f"unexpected {type(error).__name__}, a defect")
@@ -152,6 +157,13 @@ class Hooks:
                     line.failing = False
                     self._sink.tell(Event(name="hook_failed", level="info", fields={"hook": line.hook.name}))
                 return
+
+    async def _pause(self, line: _Line, span: timedelta) -> None:
+        line.pause = line.group.create_task(self._clock.sleep(span))
+        try:
+            await asyncio.wait((line.pause,))
+        finally:
+            line.pause.cancel()
 
     async def _call(self, line: _Line, ident: str, at: datetime, event: Event) -> None:
         hook = line.hook
@@ -192,11 +204,16 @@ class Hooks:
         headers = hooks.headers(ident, self._clock.now(), body, key)
         await self._posting.send(HttpRequest(url=url, headers=headers, body=body))
 
-    def _lose(self, line: _Line, count: int) -> None:
+    def _end(self, line: _Line, why: str) -> None:
+        if line.task is not None:
+            line.task.cancel()
+        if left := len(line.waiting) + line.busy:
+            self._lose(line, left, why)
+
+    def _lose(self, line: _Line, count: int, why: str) -> None:
         self.dropped += count
         if not line.full:
             line.full = True
-            why = "it takes events too slowly, or not at all: the oldest that wait for it are lost"
             self._tell(line, "overflow", why, lost=count)
 
     def _tell(self, line: _Line, error: str, why: str, **more: Field) -> None:

@@ -293,6 +293,52 @@ async def test_a_hook_that_changes_begins_anew_and_one_that_is_gone_is_told_no_m
     assert [one.url for one in scene.requests] == [URL + "/new"]
 
 
+async def test_what_waited_for_a_hook_that_changes_is_delivered_in_the_new_way_at_once(tmp_path):
+    scene = Scene(tmp_path, Hook(name="one", url=URL))
+    scene.answer = lambda _: HttpResponse(status=503)
+    async with scene.serving():
+        for number in range(5):
+            scene.sink.tell(Event(name="rotated", job="crm", fields={"version": number}))
+        await settle()
+        scene.answer = lambda _: HttpResponse(status=204)
+        scene.hooks.update({"one": Hook(name="one", url=URL + "/new")})
+        await settle()
+        assert [one.url for one in scene.requests] == [URL] + [URL + "/new"] * 5
+        bodies = scene.bodies()
+        assert [body["data"]["version"] for body in bodies] == [0, 0, 1, 2, 3, 4]
+        assert bodies[0]["id"] == bodies[1]["id"]
+        assert scene.told() == [("warning", "http_503"), ("info", None)]
+    assert scene.hooks.dropped == 0
+
+
+async def test_a_program_that_runs_while_its_hook_changes_comes_to_its_end(tmp_path):
+    scene, go = Scene(tmp_path, Hook(name="one", program=Program(argv=("/x",)))), asyncio.Event()
+    scene.run = go.wait
+    async with scene.serving():
+        scene.sink.tell(ROTATED)
+        scene.sink.tell(ROTATED)
+        await settle()
+        scene.hooks.update({"one": Hook(name="one", program=Program(argv=("/y",)))})
+        go.set()
+        await settle()
+    assert [program.argv for program, *_ in scene.runs] == [("/x",), ("/y",)]
+    assert (scene.hooks.dropped, scene.told()) == (0, [])
+
+
+async def test_what_waited_for_a_hook_that_is_gone_is_counted_and_told_of(tmp_path):
+    scene = Scene(tmp_path, Hook(name="one", url=URL))
+    scene.answer = lambda _: HttpResponse(status=503)
+    async with scene.serving():
+        for _ in range(5):
+            scene.sink.tell(ROTATED)
+        await settle()
+        scene.hooks.update({})
+        assert scene.hooks.dropped == 5
+        assert scene.memory.named("hook_failed")[-1].fields["lost"] == 5
+        await scene.clock.advance(timedelta(seconds=10))
+    assert (len(scene.requests), scene.hooks.dropped) == (1, 5)
+
+
 async def test_where_nobody_serves_nothing_is_kept(tmp_path):
     scene = Scene(tmp_path, Hook(name="one", url=URL))
     scene.sink.tell(ROTATED)
