@@ -43,6 +43,9 @@ CREATE INDEX attempts_by_job ON attempts (job, at);
 CREATE INDEX attempts_by_time ON attempts (at);
 CREATE TABLE jobs (job TEXT PRIMARY KEY, remembered TEXT NOT NULL) WITHOUT ROWID;
 """
+LONG_PAST: Final = """
+DELETE FROM attempts WHERE at < (SELECT min(max(at), CAST(strftime('%s', 'now') AS REAL)) - ? FROM attempts)
+"""  # one attempt under a clock that was ahead must not make all others old
 CREATE: Final = f"PRAGMA journal_mode = WAL; BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
 
 
@@ -160,8 +163,7 @@ def _rename(database: sqlite3.Connection, names: list[tuple[object, object]]) ->
 
 def prune(database: sqlite3.Connection) -> None:
     """Forget what is older than the retention, and what is more than there is room for."""
-    (newest,) = database.execute("SELECT max(at) FROM attempts").fetchone()
-    database.execute("DELETE FROM attempts WHERE at < ?", (newest - RETENTION.total_seconds(),))
+    database.execute(LONG_PAST, (RETENTION.total_seconds(),))
     database.execute("DELETE FROM attempts WHERE id <= (SELECT max(id) FROM attempts) - ?", (MOST,))
     (count,) = database.execute("SELECT count(*) FROM jobs").fetchone()
     if count > MOST_JOBS:

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -97,14 +97,27 @@ def test_the_history_has_every_attempt_and_no_idle_walk(tmp_path):
 
 def test_old_attempts_go(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger, "PRUNE_EVERY", 1)
-    write(tmp_path, ENDED)
-    book = Ledger(tmp_path, "default")
-    book.note(ENDED, NOW + timedelta(days=31), KEPT)
-    book.close()
-    assert len(rows(tmp_path)) == 1
+    now = datetime.now(UTC)
+    for at in (now - timedelta(days=31), now):
+        book = Ledger(tmp_path, "default")
+        book.note(ENDED, at, KEPT)
+        book.close()
+    assert [row.at for row in rows(tmp_path)] == [now.timestamp()]
     monkeypatch.setattr(tables, "MOST", 5)
     write(tmp_path, *[ENDED] * 9)
     assert len(rows(tmp_path)) <= 9
+
+
+@pytest.mark.parametrize("off", [timedelta(days=3650), -timedelta(days=3650)])
+def test_a_clock_that_was_wrong_for_one_attempt_costs_no_other(tmp_path, monkeypatch, off):
+    monkeypatch.setattr(ledger, "PRUNE_EVERY", 1)
+    now = datetime.now(UTC)
+    right = [now - timedelta(days=2), now - timedelta(hours=1), now]
+    for at in (right[0], now + off, *right[1:]):
+        book = Ledger(tmp_path, "default")
+        book.note(ENDED, at, KEPT)
+        book.close()
+    assert {at.timestamp() for at in right} <= {row.at for row in rows(tmp_path)}
 
 
 def test_two_processes_write_at_once(tmp_path):
