@@ -4,7 +4,7 @@ Rules of this module:
 - What is read is the thing itself: a certificate's own dates, Vault's look-up of the login, what the provider stated.
 - Each warning is told once, after a restart too: the last one is kept in the state directory. What is limited in its
   uses, or gone, is told of once a day.
-- What can't be read is nobody's expiry: who needs it tells of its trouble.
+- What can't be read is nobody's expiry: who needs it tells of its trouble. What is known of it stays.
 """
 
 import asyncio
@@ -94,6 +94,8 @@ class Expiries:
                 self._consider(f"login {name}", found, seen, cluster=name or "default")
         for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
             charge.perishables = tuple(await perishables_of(charge, self._references))
+            if _signing(charge.job):
+                seen.add(f"job {charge.job.name} signing_certificate")  # also where it can't be read now
             for one in charge.perishables:
                 self._consider(f"job {charge.job.name} {one.what}", one, seen, job=charge.job.name)
             if count % HELPING == 0:
@@ -153,7 +155,7 @@ async def login_of(store: Store) -> Perishable | None:
 
 
 async def perishables_of(charge: Charge, references: References) -> list[Perishable]:
-    """Return what stands behind a job and comes to an end, as far as it can be read now."""
+    """Return what stands behind a job and comes to an end; a certificate that can't be read now is as it was."""
     job, found = charge.job, list[Perishable]()
     if job.client_secret_expires is not None:
         found.append(perishable.client_secret(job.client_secret_expires))
@@ -166,6 +168,7 @@ async def perishables_of(charge: Charge, references: References) -> list[Perisha
         try:
             text = (await references.resolve({"certificate": reference}))["certificate"]
         except (StoreError, UnreadableReferenceError):
+            found += [one for one in charge.perishables if one.what == "signing_certificate" and one not in found]
             continue
         found += _certificate("signing_certificate", await asyncio.to_thread(tls.dates, text.reveal().encode()))
     return found

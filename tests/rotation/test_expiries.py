@@ -137,6 +137,24 @@ async def test_a_vault_that_is_away_has_nothing_told_twice():
     assert await Scene(eu=Cluster(one, away, one)).days(1) == ["eu secret_id"]
 
 
+async def test_nor_of_a_certificate_that_stands_in_that_vault():
+    plain, pem = a_job(), Reference(kind="vault", target="secret/pem#pem")
+    scene = Scene(replace(plain, shape=replace(plain.shape, client_key=Signing(key=pem, certificate=pem))))
+    text = scene.references.texts[str(pem)] = certificate_pem(begins=START - 300 * DAY, ends=START + 20 * DAY)
+    assert len(await scene.days(1)) == 1
+    known = scene.roster.charges["crm"].perishables
+    assert [one.what for one in known] == ["signing_certificate"]
+    del scene.references.texts[str(pem)]
+    assert len(await scene.days(1)) == 1
+    assert scene.roster.charges["crm"].perishables == known, "the metrics go on"
+    scene.references.texts[str(pem)] = text
+    assert len(await scene.days(1)) == 1, "not told again"
+    del scene.references.texts[str(pem)]
+    await scene.days(1, restarts=True)
+    scene.references.texts[str(pem)] = text
+    assert len(await scene.days(1)) == 1, "nor after a restart"
+
+
 async def test_what_is_gone_or_used_up_is_told_once_a_day_and_what_is_new_is_another_matter():
     gone, few = Perishable(what="secret_id", gone=True), Perishable(what="secret_id", uses_left=1)
     many = Perishable(what="secret_id", uses_left=2)
