@@ -54,7 +54,8 @@ class Walks:
         self._queue = Queue(limits)
         self.queued: dict[str, Charge] = {}
         self._looking: set[str] = set()
-        self._ended = lambda charge: self.attempt(charge, lambda: ended(charge))  # a bug in it ends no other walk
+        # A bug in it ends no other walk.
+        self._ended: Callable[[Charge], None] = lambda charge: self.attempt(charge, lambda: ended(charge))
         self._turn = asyncio.Event()
         self._called_at = self._moved_at = clock.monotonic()
 
