@@ -54,7 +54,7 @@ class Walks:
         self._queue = Queue(limits)
         self.queued: dict[str, Charge] = {}
         self._looking: set[str] = set()
-        # A bug in it ends no other walk.
+        # a bug in it ends no other walk
         self._ended: Callable[[Charge], None] = lambda charge: self.attempt(charge, lambda: ended(charge))
         self._turn = asyncio.Event()
         self._called_at = self._moved_at = clock.monotonic()
