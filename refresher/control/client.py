@@ -24,7 +24,8 @@ from refresher.core.settings import Settings
 from refresher.host import paths, sockets
 
 LOOK_S: Final = 5.0  # an answer from memory comes at once, or the daemon hangs
-DEED_S: Final = PING_S * 3  # without a line, not even an empty one
+BRIEF: Final = ("/logins", "/fleet")  # answers of a few lines
+LINE_S: Final = PING_S * 3  # without a line, not even an empty one: rows of very many jobs take a while, as deeds do
 LONGEST: Final = 1 << 20  # bytes of a line
 
 
@@ -75,6 +76,7 @@ def ask(settings: Settings, verb: Verb, words: Mapping[str, object]) -> Iterator
 
 def _asked(settings: Settings, which: Which, target: str, body: bytes | None = None) -> Iterator[dict[str, Any]]:
     config = os.path.abspath(settings.file)  # noqa: PTH100  # as the daemon says it: links stay
+    patience = LOOK_S if target in BRIEF else LINE_S
     target += ("&" if "?" in target else "?") + urlencode({"config": config})
     denied: Path | None = None
     other = ""
@@ -92,7 +94,7 @@ def _asked(settings: Settings, which: Which, target: str, body: bytes | None = N
                 raise DaemonError(f"the daemon at {socket} does not answer") from None
             continue
         try:
-            connection.sock.settimeout(LOOK_S if which == "view" else DEED_S)
+            connection.sock.settimeout(patience)
             connection.request("GET" if body is None else "POST", target, body)
             answer = connection.getresponse()
             if answer.status != HTTPStatus.MISDIRECTED_REQUEST:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from refresher.control import client
+from refresher.control.desk import Desk
 from refresher.control.names import MODES, socket_of
 from refresher.control.server import Server
 from refresher.control.wiring import _serve
@@ -207,6 +208,24 @@ async def test_a_defect_is_told_of_and_harms_nobody(tmp_path, monkeypatch):
                     await said(lambda verb=verb: client.ask(kept, verb, {"jobs": ["crm"]}))
             assert len(await said(lambda: client.jobs(kept))) == 1
         assert [event.fields["error"] for event in house.sink.named("failing")] == ["internal"] * 2
+
+
+async def test_rows_that_take_a_while_are_waited_for(tmp_path, monkeypatch):
+    """A row for each of 100,000 jobs takes six seconds: longer than a socket takes to open."""
+    monkeypatch.setattr(client, "LOOK_S", 0.2)
+    house = House(job("crm"))
+    async with house.serving():
+        kept, jobs, plan = settings(tmp_path, house), Desk.jobs, Desk.plan
+
+        async def slowly(deed, *words):
+            await asyncio.sleep(0.6)
+            return await deed(*words)
+
+        monkeypatch.setattr(Desk, "jobs", lambda self: slowly(jobs, self))
+        monkeypatch.setattr(Desk, "plan", lambda self, horizon: slowly(plan, self, horizon))
+        async with open_to_callers(house, kept):
+            assert len(await said(lambda: client.jobs(kept))) == 1
+            assert len(await said(lambda: client.plan(kept, 3600))) == 1
 
 
 async def test_a_second_daemon_in_the_same_place_says_so_and_waits_for_it(tmp_path):
