@@ -19,7 +19,9 @@ from refresher.core import remembered, timeline
 from refresher.core.outcome import Outcome
 from refresher.core.remembered import News, Remembered
 from refresher.ports import Clock
+from refresher.state import renamed
 from refresher.state.ledger import QUIET, attempt_of, by_job
+from refresher.state.renamed import Connection
 from refresher.state.tables import MOST, RETENTION, Attempt
 
 BACKLOG: Final = 10_000  # jobs that wait for PostgreSQL
@@ -28,16 +30,6 @@ PAGE: Final = 500  # jobs of which is heard in one go
 TRIED: Final = ("job", "at", "outcome", "duration_ms", "expires_at")
 ROW: Final = "job, kept, orders, holder, host, updated, now() - updated AS age"
 Cursor: TypeAlias = tuple[datetime, str]
-
-
-class Connection(Protocol):
-    """What we need of a connection to PostgreSQL."""
-
-    async def fetch(self, query: str, *args: object) -> list[Any]:
-        """Return rows."""
-
-    async def execute(self, query: str, *args: object) -> str:
-        """Return what was done."""
 
 
 class Local(Protocol):
@@ -72,6 +64,7 @@ class SharedLedger:
         self._schema, self._holder, self._host = schema, holder, socket.gethostname()
         self._known: dict[str, Remembered | None] = {}
         self._waiting: dict[str, _Waiting] = {}
+        self._renamed: dict[str, str] = {}  # jobs under whose old names the fleet may keep something yet
         self._telling = asyncio.Lock()
 
     @property
@@ -117,8 +110,9 @@ class SharedLedger:
         return entry
 
     def rename(self, before: str, job: str) -> None:
-        """Have `job` go on with what was kept of it here under the name `before`."""
+        """Have `job` go on with what was kept of it under the name `before`: here, and soon in the fleet."""
         self._local.rename(before, job)
+        self._renamed[job] = before
         if before in self._waiting:
             self._waiting[job] = self._waiting.pop(before)
 
@@ -144,6 +138,8 @@ class SharedLedger:
 
     async def news_of(self, connection: Connection, job: str) -> list[News]:
         """Return what the fleet keeps of `job`, if anything."""
+        async with self._telling:
+            await self._move(connection, job)
         return self._news(
             await connection.fetch(
                 f"SELECT {ROW} FROM {self._jobs} WHERE job = $1",  # noqa: S608  # as above
@@ -174,6 +170,7 @@ class SharedLedger:
 
     async def _tell(self, connection: Connection, jobs: Iterable[str] | None) -> None:
         for job in tuple(self._waiting) if jobs is None else jobs:
+            await self._move(connection, job)
             waiting = self._waiting.get(job)
             if waiting is None:
                 continue
@@ -200,6 +197,12 @@ class SharedLedger:
                 waiting.attempts.pop(0)
             if self._waiting.get(job) is waiting:
                 del self._waiting[job]
+
+    async def _move(self, connection: Connection, job: str) -> None:
+        """Have `job` go on in the fleet with what stands there under its old name, where it is not known by the new."""
+        if (before := self._renamed.get(job)) is not None:
+            await renamed.move(connection, self._schema, before, job)
+            self._renamed.pop(job, None)
 
     async def tried(
         self, connection: Connection, jobs: Collection[str], since: datetime

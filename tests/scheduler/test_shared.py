@@ -3,18 +3,22 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
+from refresher.core.facts import Trouble
 from refresher.core.orders import Orders
 from refresher.host.clock import SystemClock
+from refresher.memory import Memory
 from refresher.scheduler.database import close
 from refresher.scheduler.news import START
 from refresher.state import shared
 from refresher.state.shared import SharedLedger, history
 from tests.core.builders import NOW
 from tests.fakes.ledger import FakeLedger
-from tests.scheduler.nodes import database_of, install
+from tests.rotation.house import job
+from tests.scheduler.nodes import Told, database_of, install
 from tests.servers.postgres import Base
 from tests.state.test_ledger import ENDED, KEPT
 
@@ -75,6 +79,39 @@ async def test_what_a_node_noted_whose_clock_is_ahead_was_done_before_it_told(co
     kept = two.recall("crm")
     assert abs(kept.attempted.at - now + timedelta(seconds=20)) < timedelta(seconds=5)
     assert kept.attempted.at - kept.fetched_at == timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("by", ["a walk", "a look"])
+async def test_a_job_that_is_renamed_goes_on_with_what_the_fleet_kept_of_it(connection, by):
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
+    latch = Trouble(kind="permanent", error="invalid_grant", count=1, since=NOW, retry_at=None, credential="abc")
+    kept = replace(KEPT, latch=latch, orders=Orders(paused_until=NOW + timedelta(days=1)))
+    one.note(ENDED, NOW, KEPT)
+    one.keep("crm", kept)
+    one.note(ENDED, NOW, kept)
+    await one.tell(connection)
+    memory = Memory(two, Told(), SystemClock(), shared=True)  # it starts with the new jobs.toml
+    charge = memory.charge(job("sales", moved_from="crm"))
+    if by == "a walk":
+        await two.fetch(connection, "sales")
+        memory.renew(charge, SimpleNamespace(shared=True))
+        assert (charge.latch, charge.orders) == (kept.latch, kept.orders)
+    else:
+        (news,) = await two.news_of(connection, "sales")
+        assert (news.kept.latch, news.kept.orders) == (kept.latch, kept.orders)
+    assert len(await history(connection, "refresher", "sales", None)) == 2
+    assert await two.news_of(connection, "crm") == []
+
+
+async def test_what_the_fleet_keeps_under_the_new_name_is_newer_than_what_it_kept_under_the_old(connection):
+    one, two = (SharedLedger(Local(), "refresher", holder, SystemClock()) for holder in ("one", "two"))
+    newer = replace(KEPT, refused="another")
+    one.note(ENDED, NOW, KEPT)
+    one.note(replace(ENDED, job="sales"), NOW, newer)
+    await one.tell(connection)
+    two.rename("crm", "sales")
+    await two.fetch(connection, "sales")
+    assert two.fetched("sales") == newer
 
 
 async def test_the_history_is_of_all(connection):
