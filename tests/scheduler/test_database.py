@@ -1,6 +1,7 @@
 """Whom a node trusts when it speaks to PostgreSQL: a server that says yes to TLS, and then shows a certificate."""
 
 import asyncio
+import os
 import ssl
 
 import pytest
@@ -42,6 +43,14 @@ def test_a_root_of_libpq_counts_where_there_is_one(tmp_path):
     (tmp_path / "home" / ".postgresql").mkdir(parents=True)
     (tmp_path / "home" / ".postgresql" / "root.crt").touch()
     assert trust(WHOLE) is None
+
+
+def test_a_home_that_is_closed_to_us_has_none(monkeypatch):
+    def closed(path, **_):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "stat", closed)  # as it is for a service whose user may not look into its home
+    assert trust(WHOLE) is not None
 
 
 async def attempt(authority: Authority) -> str:
