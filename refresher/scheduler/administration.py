@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from refresher.core.errors import UnreadableReferenceError
 from refresher.scheduler import schema
 from refresher.scheduler.database import FAILURES, Database, FleetError, close, said
 from refresher.scheduler.queue_table import Node, QueueTable
@@ -22,7 +23,7 @@ async def _connected(database: Database, dsn: str) -> AsyncIterator[asyncpg.Conn
             yield connection
         finally:
             await close(connection)
-    except FAILURES as error:
+    except (*FAILURES, UnreadableReferenceError) as error:  # the password's
         raise FleetError(f"PostgreSQL: {said(error)}") from None
 
 

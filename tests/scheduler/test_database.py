@@ -6,10 +6,12 @@ import ssl
 
 import pytest
 
-from refresher import tls
+from refresher import tls, turns
+from refresher.core.errors import UnreadableReferenceError
+from refresher.core.model import Reference
 from refresher.core.settings import Postgres
-from refresher.scheduler import database
-from refresher.scheduler.database import FAILURES, Database, said, trust
+from refresher.scheduler import administration, database
+from refresher.scheduler.database import FAILURES, Database, FleetError, said, trust
 from tests.fakes.authority import Authority
 from tests.fakes.peer import listening
 
@@ -97,3 +99,16 @@ async def test_a_file_that_is_not_there_is_said_in_words():
     with pytest.raises(FAILURES) as caught:
         await at.connect("test")
     assert said(caught.value).startswith("FileNotFoundError")
+
+
+async def test_a_password_that_can_t_be_read_is_met_as_a_postgresql_that_is_away_is():
+    """It is read at each connection: `status` shows what this host knows, and `run` waits for it."""
+    reference = Reference(kind="credential", target="pg")
+    settings = Postgres(dsn=WHOLE, password=reference)
+
+    def read(asked):
+        raise UnreadableReferenceError(str(asked), "there is none")
+
+    with pytest.raises(FleetError, match=r"^PostgreSQL: credential:pg: there is none$"):
+        await administration.answered(Database(settings, holder="status", read=read), repr)
+    assert await turns.unfit(settings, read) == ""
