@@ -24,12 +24,13 @@ from refresher.control.brought import judged
 from refresher.control.desk import Desk
 from refresher.control.names import LARGEST, PING_S, Which
 from refresher.core.events import Event, Field
-from refresher.core.outcome import Outcome, tell_broken
+from refresher.core.outcome import Outcome
 from refresher.core.published import unstamp
 from refresher.core.secret import Secret
 from refresher.host.sockets import Caller, admitting, caller
 from refresher.ports import Clock, Sink
 from refresher.roster import Roster
+from refresher.steady import Failures
 
 MOST: Final = 32  # connections
 STOP_S: Final = 0.5
@@ -50,7 +51,7 @@ class Server:
         self._config = config
         self._clock = clock
         self._sink = sink
-        self._failures = 0
+        self._failures = Failures(clock=clock, sink=sink)
 
     async def serve(self, listener: socket.socket, which: Which) -> None:
         """Serve one of the sockets until cancelled."""
@@ -92,14 +93,10 @@ class Server:
             except (ConnectionError, asyncio.CancelledError):
                 raise
             except Exception as error:  # noqa: BLE001  # one that fails is told of, and no more
-                self._fail(error)
+                self._failures.tell(error)
                 return _said(HTTPStatus.INTERNAL_SERVER_ERROR, "this failed; the log says where")
 
         return guard
-
-    def _fail(self, error: BaseException) -> None:
-        self._failures += 1
-        self._sink.tell(tell_broken(error, self._failures))
 
     def _is_ours(self, config: str) -> bool:
         try:
@@ -186,7 +183,7 @@ class Server:
                 except ConnectionError:  # nobody waits any more
                     doing.cancel()
         except* Exception as errors:  # noqa: BLE001  # half of the answer is sent: no other can be
-            self._fail(errors.exceptions[0])
+            self._failures.tell(errors.exceptions[0])
             await response.write(_line({"error": "this failed; the log says where"}))
         return response
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from refresher.core.events import Event
 from refresher.core.view import FleetView, JobView, oldest_due
 from refresher.host import log
-from refresher.ports import Clock, Sink
+from refresher.ports import Clock
 from refresher.sinks.families import ClusterView, Reading
 from refresher.sinks.metrics import CONTENT_TYPE, Metrics
 from refresher.state import journal
@@ -45,11 +45,8 @@ class News:
 class Front:
     """Answers. It is also ports.Sink: what is told of a job has its row looked at."""
 
-    def __init__(  # noqa: PLR0913  # what there is to look at
-        self, *, overview: Overview, watch: Watch, metrics: Metrics, sources: Sources, clock: Clock, sink: Sink
-    ) -> None:
+    def __init__(self, *, overview: Overview, watch: Watch, metrics: Metrics, sources: Sources, clock: Clock) -> None:
         self.changes = Changes()
-        self.sink = sink
         self._overview = overview
         self._watch = watch
         self._metrics = metrics

@@ -16,8 +16,8 @@ from typing import Final
 
 from aiohttp import web
 
-from refresher.core.outcome import tell_broken
 from refresher.host.sockets import admitting
+from refresher.steady import Failures
 from refresher.web.front import Front
 
 MOST: Final = 100  # connections
@@ -46,10 +46,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Server:
     """Serves `front` on sockets that are bound already. `hosts`: what `Host` may say; None: anything."""
 
-    def __init__(self, front: Front, hosts: frozenset[str] | None) -> None:
+    def __init__(self, front: Front, hosts: frozenset[str] | None, failures: Failures) -> None:
         self._front = front
         self._hosts = hosts
-        self._failures = 0
+        self._failures = failures
         self._streams = 0
         self._closing = asyncio.Event()
 
@@ -102,12 +102,8 @@ class Server:
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001  # a page that fails is told of, and no more
-            self._fail(error)
+            self._failures.tell(error)
             return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR, text="This failed; the log says where.\n")
-
-    def _fail(self, error: Exception) -> None:
-        self._failures += 1
-        self._front.sink.tell(tell_broken(error, self._failures))
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         pieces = self._front.index(request.query.get("q", "")[:200])
@@ -122,7 +118,7 @@ class Server:
                 await response.write(piece.encode())
         except Exception as error:  # noqa: BLE001  # half of the page is sent: no other can be
             if not isinstance(error, ConnectionError):
-                self._fail(error)
+                self._failures.tell(error)
         return response
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
@@ -165,7 +161,7 @@ class Server:
                 await self._stream(response, since, job)
         except Exception as error:  # noqa: BLE001  # half of the answer is sent: no other can be
             if not isinstance(error, ConnectionError):
-                self._fail(error)
+                self._failures.tell(error)
         finally:
             self._streams -= 1
         return response

@@ -16,7 +16,7 @@ from refresher.ports import Clock, Sink
 from refresher.roster import Roster
 from refresher.sinks import Fanout
 from refresher.state.tables import path_of
-from refresher.steady import Round
+from refresher.steady import Failures, Round
 from refresher.timed import Timing
 from refresher.watch import Watch
 from refresher.web.address import bound
@@ -106,7 +106,7 @@ def rounds(  # noqa: PLR0913  # what there is to look at
         fleet=fleet,
     )
     overview = Overview(roster=roster, heart=heart, clock=house.clock, holder=house.identity.seed, file=file)
-    front = Front(overview=overview, watch=watch, metrics=metrics, sources=sources, clock=house.clock, sink=house.sink)
+    front = Front(overview=overview, watch=watch, metrics=metrics, sources=sources, clock=house.clock)
     house.sink.add(front)
     return (partial(_serve, front, house.settings.web_listen, house.clock, house.sink),)
 
@@ -115,7 +115,7 @@ async def _serve(front: "Front", listen: str, clock: Clock, sink: Sink) -> None:
     """Serve until cancelled; an address that is taken is told of once, and waited for."""
     from refresher.web.server import Server  # noqa: PLC0415  # as above
 
-    told = False
+    told, failures = False, Failures(clock=clock, sink=sink)
     while True:
         try:
             listener, hosts = bound(listen)
@@ -127,4 +127,4 @@ async def _serve(front: "Front", listen: str, clock: Clock, sink: Sink) -> None:
             await clock.sleep(AGAIN)
             continue
         with listener:
-            await Server(front, hosts).serve(listener)
+            await Server(front, hosts, failures).serve(listener)

@@ -207,7 +207,15 @@ async def test_a_defect_is_told_of_and_harms_nobody(tmp_path, monkeypatch):
                 with pytest.raises(client.DaemonError, match="the log says where"):
                     await said(lambda verb=verb: client.ask(kept, verb, {"jobs": ["crm"]}))
             assert len(await said(lambda: client.jobs(kept))) == 1
-        assert [event.fields["error"] for event in house.sink.named("failing")] == ["internal"] * 2
+            with pytest.raises(client.DaemonError):
+                await said(lambda: client.ask(kept, "rotate", {"jobs": ["crm"]}))
+            told = house.sink.named("failing")
+            assert [event.fields["error"] for event in told] == ["internal"] * 3
+            assert [event.level for event in told] == ["error", "error", "debug"], "each bug once"
+            await house.advance(2 * HOUR)
+            with pytest.raises(client.DaemonError):
+                await said(lambda: client.ask(kept, "rotate", {"jobs": ["crm"]}))
+        assert house.sink.named("failing")[-1].level == "error", "and again after a while"
 
 
 async def test_rows_that_take_a_while_are_waited_for(tmp_path, monkeypatch):

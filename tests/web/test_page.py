@@ -351,6 +351,11 @@ async def test_a_page_that_fails_is_told_of_and_no_more(stage, get, monkeypatch)
     assert (status, text) == (500, "This failed; the log says where.\n")
     (event,) = stage.told.named("failing")
     assert event.fields["type"] == "ZeroDivisionError"
+    monkeypatch.setattr("refresher.web.pages.headline", lambda *_: ().index(1))
+    for _ in range(2):
+        await get(stage.url)
+    told = [(one.level, one.fields["type"]) for one in stage.told.named("failing")]
+    assert told == [("error", "ZeroDivisionError"), ("error", "ValueError"), ("debug", "ValueError")]
     await stage.house.advance(HOUR)
     assert stage.house.asked("crm") > 1
 
