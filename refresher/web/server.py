@@ -25,6 +25,7 @@ MOST_STREAMS: Final = 32
 KEEPALIVE_S: Final = 30.0
 STOP_S: Final = 0.5
 PING_S: Final = 15.0
+DIGITS: Final = 18  # of a position in the stream
 LINE: Final = 8190  # bytes of the first line and of one header
 STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 FOLDER: Final = Path(__file__).parent / "static"
@@ -168,7 +169,7 @@ class Server:
 
     async def _stream(self, response: web.StreamResponse, since: str, job: str | None) -> None:
         boot, _, number = since.partition("-")
-        if boot != self._front.changes.boot or not number.isdecimal():
+        if boot != self._front.changes.boot or not (number.isdecimal() and len(number) <= DIGITS):
             await response.write(b"event: restarted\ndata:\n\n")
             return
         revision, order = int(number), None

@@ -320,6 +320,18 @@ async def test_a_page_of_another_process_is_told_to_load_again(stage, since):
         assert fields["event"] == "restarted"
 
 
+async def test_a_number_without_end_is_no_position_and_no_defect(stage, get):
+    _, text, _ = await get(stage.url)
+    since = revision_in(text).partition("-")[0] + "-" + 4400 * "1"
+    async with (
+        aiohttp.ClientSession(trust_env=False) as session,
+        session.get(f"{stage.url}/events?since={since}") as stream,
+    ):
+        fields, _ = await read_event(stream.content)
+        assert fields["event"] == "restarted"
+    assert stage.told.named("failing") == []
+
+
 async def test_a_job_s_own_page_hears_of_that_job_alone(stage, get):
     _, text, _ = await get(f"{stage.url}/jobs/crm")
     url = f"{stage.url}/events?job=crm&since={revision_in(text)}"
