@@ -1,6 +1,7 @@
 """How the page is put together, and kept up: only this module is imported where there is none."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
@@ -19,7 +20,7 @@ from refresher.state.tables import path_of
 from refresher.steady import Failures, Round
 from refresher.timed import Timing
 from refresher.watch import Watch
-from refresher.web.address import bound
+from refresher.web.address import listening
 
 if TYPE_CHECKING:
     from refresher.web.front import Front
@@ -117,14 +118,14 @@ async def _serve(front: "Front", listen: str, clock: Clock, sink: Sink) -> None:
 
     told, failures = False, Failures(clock=clock, sink=sink)
     while True:
-        try:
-            listener, hosts = bound(listen)
-        except OSError as error:
-            if not told:
-                why = f"[web] listen: {listen}: {error.strerror}: there is no status page until it is free"
-                sink.tell(Event(name="started", level="warning", fields={"warning": why}))
-            told = True
-            await clock.sleep(AGAIN)
-            continue
-        with listener:
+        with ExitStack() as stack:
+            try:
+                listener, hosts = stack.enter_context(listening(listen))
+            except OSError as error:
+                if not told:
+                    why = f"[web] listen: {listen}: {error.strerror}: there is no status page until it is free"
+                    sink.tell(Event(name="started", level="warning", fields={"warning": why}))
+                told = True
+                await clock.sleep(AGAIN)
+                continue
             await Server(front, hosts, failures).serve(listener)

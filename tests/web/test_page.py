@@ -395,6 +395,7 @@ async def test_on_a_unix_socket_for_owner_and_group(tmp_path):
             session.get("http://any.example.com/") as reply,
         ):
             assert reply.status == 200
+    assert not path.exists()
 
 
 async def test_a_port_that_is_taken_is_told_of_once_and_waited_for(tmp_path, get):
