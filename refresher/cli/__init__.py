@@ -50,10 +50,10 @@ USAGE = 64  # EX_USAGE of sysexits.h; `os` is not imported for it
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what `arguments` (else the process's own) say, and return the exit code."""
-    _open_what_is_closed()
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a bar is worth no crash where the locale is ASCII
     try:
+        _open_what_is_closed()
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="replace")  # a bar is worth no crash where the locale is ASCII
         code = _dispatch(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:

@@ -11,10 +11,13 @@ from types import SimpleNamespace
 import pytest
 
 from refresher.cli import _daemon, main, once, pause, put, status
+from refresher.cli._call import call
 from refresher.config import load
 from refresher.control import client
 from refresher.core.view import FleetView
 from refresher.host.clock import SystemClock
+from refresher.state import ledger
+from refresher.state.tables import Attempt
 from tests.config.conftest import JOB, write
 
 VAULT = """
@@ -200,6 +203,29 @@ def test_a_reader_that_leaves_once_ends_no_pass(config, monkeypatch):
     with pytest.raises(BrokenPipeError):
         asyncio.run(once._pass(kept, ("crm", "erp"), force=False, as_json=True))
     assert ended == ["crm", "erp"]
+
+
+@pytest.mark.usefixtures("config")
+def test_what_prints_the_history_is_no_fault_of_the_ledger(capsys, monkeypatch):
+    def history(_path, *, since, **_named):
+        known = {"job": "crm", "at": 0.0, "outcome": "rotated", "reason": "due", "path": "tokens/crm", "version": 1}
+        yield Attempt(**dict.fromkeys(Attempt.__slots__) | known)
+        if since is not None:
+            raise OSError
+
+    def leave(*_args, **_named):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(ledger, "history", history)
+    assert main(["history", "--since", "1h"]) == 1
+    found = capsys.readouterr()
+    assert found.out.startswith("1970-01-01 00:00:00Z  crm: rotated (due)")
+    assert "the ledger can't be read (OSError)" in found.err
+    assert main(["history", "\udcff"]) == 64
+    assert "JOB is not UTF-8" in capsys.readouterr().err
+    monkeypatch.setattr("builtins.print", leave)
+    with pytest.raises(BrokenPipeError):
+        call("history", [])
 
 
 def test_once_asks_for_named_jobs_by_force(daemon):
