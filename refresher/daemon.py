@@ -77,6 +77,7 @@ class Daemon:
         self._turns = turns.of(parts, parts.local.read, lambda: self._roster)
         self._roster = parts.roster(self._turns.bell)
         self._rounds: list[asyncio.Task[None]] = []
+        self._logins: dict[str, tuple[object, asyncio.Task[None]]] = {}  # the store, and what keeps its login up
         self._steady = partial(steady, clock=parts.clock, sink=parts.sink)
         self._watch = Watch(self._roster, clock=parts.clock, sink=parts.sink, holder=parts.identity.seed)
         self._watch.doubts = self._turns.bell.shared
@@ -105,7 +106,6 @@ class Daemon:
 
         async with asyncio.TaskGroup() as group:
             drift = partial(self._watch.drift, parts.settings.drift_check)
-            logins = [store.keep for store in parts.stores.values()]
             expiries = parts.expiries(roster)
             served = (
                 *control.rounds(parts, roster, expiries.logins, self._turns.hands),
@@ -118,17 +118,17 @@ class Daemon:
                 drift,
                 pulse.beat,
                 expiries.watch,
-                *logins,
                 partial(self._reloads, group),
                 *served,
                 *self._turns.rounds,
             )
             self._rounds += [group.create_task(self._steady(one)) for one in rounds]
             self._rounds += [group.create_task(one) for one in (self._heart.beat(), self._heart.watch(self._stop))]
+            self._keep_logins(group)
             self._turns.begin(group, self._stop)
             await roster.serve(self._stop, ready)
             await self._turns.stop()
-            for task in self._rounds:
+            for task in (*self._rounds, *(task for _, task in self._logins.values())):
                 task.cancel()
         self._tell("stopped", jobs=len(roster.charges))
         return EX_OK
@@ -169,9 +169,18 @@ class Daemon:
             return
         parts.settings = reload.taken_over(old, new)
         parts.calls.update()
-        self._rounds += [group.create_task(self._steady(parts.stores[name].keep)) for name in connected]
+        self._keep_logins(group)
         self._roster.update(new.jobs, moved=connected)
         parts.sink.tell(reload.reloaded(old, new, refused=self._refusals.over()))
+
+    def _keep_logins(self, group: asyncio.TaskGroup) -> None:
+        """Keep up the login to each cluster of the settings, and to no other."""
+        stores = self._parts.clusters
+        for name in [name for name, (store, _) in self._logins.items() if stores.get(name) is not store]:
+            self._logins.pop(name)[1].cancel()  # a job that still leaves it logs in when it has to
+        for name, store in stores.items():
+            if name not in self._logins:
+                self._logins[name] = (store, group.create_task(self._steady(store.keep)))
 
     def _tell(self, name: EventName, level: Level = "info", **fields: Field) -> None:
         self._parts.sink.tell(Event(name=name, level=level, fields=fields))

@@ -8,7 +8,7 @@ Rules of this module:
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -53,7 +53,7 @@ class Expiries:
     def __init__(  # noqa: PLR0913  # what there is to look at
         self,
         roster: Roster,
-        stores: Mapping[str, Store],
+        stores: Callable[[], Mapping[str, Store]],
         *,
         references: References,
         shelf: Shelf,
@@ -81,17 +81,7 @@ class Expiries:
         if self._warned is None:
             self._warned = await asyncio.to_thread(self._recalled)
         before, seen = dict(self._warned), set[str]()
-        for name, store in tuple(self._stores.items()):
-            try:
-                found = await store.perishable()
-            except StoreError:
-                seen.add(f"login {name}")
-                continue  # who needs the login tells of its trouble
-            if found is None:
-                self.logins.pop(name, None)
-            else:
-                self.logins[name] = found
-                self._consider(f"login {name}", found, seen, cluster=name or "default")
+        await self._look_at_logins(seen)
         for count, charge in enumerate(tuple(self._roster.charges.values()), start=1):
             charge.perishables = tuple(await perishables_of(charge, self._references))
             if _signing(charge.job):
@@ -103,6 +93,22 @@ class Expiries:
         self._warned = {about: last for about, last in self._warned.items() if about in seen}
         if self._warned != before:
             await asyncio.to_thread(self._keep, dict(self._warned))
+
+    async def _look_at_logins(self, seen: set[str]) -> None:
+        stores = self._stores()
+        for name in self.logins.keys() - stores.keys():
+            del self.logins[name]  # a reload took the cluster out
+        for name, store in stores.items():
+            try:
+                found = await store.perishable()
+            except StoreError:
+                seen.add(f"login {name}")
+                continue  # who needs the login tells of its trouble
+            if found is None:
+                self.logins.pop(name, None)
+            else:
+                self.logins[name] = found
+                self._consider(f"login {name}", found, seen, cluster=name or "default")
 
     def _consider(self, about: str, one: Perishable, seen: set[str], *, job: str = "", **fields: Field) -> None:
         now, span = self._clock.now(), perishable.threshold(one, self._clock.now())

@@ -105,6 +105,11 @@ class Parts:
         self.stores |= connected
         return tuple(connected)
 
+    @property
+    def clusters(self) -> Mapping[str, Vault]:
+        """The stores of the settings; `stores` has those, too, that a job may still be leaving."""
+        return {name: self.stores[name] for name in self.settings.clusters}
+
     def _wire(self, deadline: timedelta, keepalive: timedelta, usual: Channel = USUAL, *, vault: bool = False) -> Http:
         wire = Channels(deadline=deadline, keepalive=keepalive, clock=self.clock, usual=usual)
         self._stack.push_async_callback(wire.aclose)
@@ -127,7 +132,9 @@ class Parts:
     def expiries(self, roster: Roster) -> Expiries:
         """Return what looks after all that comes to an end behind the jobs of `roster`."""
         shelf = Kept(self._directory, self.settings.instance, prefix="told")
-        return Expiries(roster, self.stores, references=self.references, shelf=shelf, clock=self.clock, sink=self.sink)
+        return Expiries(
+            roster, lambda: self.clusters, references=self.references, shelf=shelf, clock=self.clock, sink=self.sink
+        )
 
     async def look_behind(self, roster: Roster) -> dict[str, Perishable]:
         """Look once at what stands behind the jobs, and tell of nothing; return the logins to Vault, by cluster."""

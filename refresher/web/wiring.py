@@ -101,7 +101,7 @@ def rounds(  # noqa: PLR0913  # what there is to look at
         file=file,
         instance=house.settings.instance,
         clusters=lambda: house.settings.clusters,
-        lives=lambda: {name: store.life_left for name, store in house.stores.items()},
+        lives=lambda: {name: house.stores[name].life_left for name in house.settings.clusters},
         dropped=lambda: {"attempts": house.ledger.dropped, "events": house.sink.dropped, **house.calls.dropped},
         logins=logins,
         fleet=fleet,

@@ -29,15 +29,18 @@ class Cluster(SlowStore):
         super().__init__(site.clock)
         self.cluster = cluster
         self.login_error: Exception | None = site.login_error
-        self.kept = self.closed = 0
+        self.kept = self.keeps = self.closed = 0
 
     async def login(self) -> None:
         if self.login_error is not None:
             raise self.login_error
 
     async def keep(self) -> None:
-        self.kept += 1
-        await asyncio.Event().wait()
+        self.kept, self.keeps = self.kept + 1, self.keeps + 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.keeps -= 1
 
     async def perishable(self) -> None:
         return None

@@ -191,3 +191,26 @@ async def test_a_strangers_secret_in_a_vault_that_moved_is_not_ours(site: Site):
         await site.clock.advance(timedelta(hours=3))
         assert site.token("first", 1) == "STRANGE"
         assert ("latched", "unmanaged") in site.sink.told()
+
+
+async def test_a_login_is_kept_up_for_as_long_as_its_cluster_is_configured(site: Site):
+    eu = {"address": "https://eu.example.com", "auth": site.tables["vault"]["auth"]}
+    site.tables["clusters.eu"] = eu
+    site.write(first=FIRST)
+    async with site.running():
+        (old,) = [one for one in site.clusters if one.cluster.name == "eu"]
+        assert (old.kept, old.keeps) == (1, 1)
+        del site.tables["clusters.eu"]
+        site.write(first=FIRST)
+        await site.reload()
+        assert old.keeps == 0
+        site.tables["clusters.eu"] = eu
+        site.write(first=FIRST)
+        await site.reload()
+        assert (old.kept, old.keeps) == (2, 1), "the same one again"
+        site.tables["clusters.eu"] = eu | {"address": "https://new.example.com"}
+        site.write(first=FIRST)
+        await site.reload()
+        assert [one.keeps for one in site.clusters if one.cluster.name == "eu"] == [0, 1]
+    assert [one.keeps for one in site.clusters] == [0, 0, 0]
+    assert [one.closed for one in site.clusters] == [1, 1, 1]

@@ -65,7 +65,12 @@ class Scene:
 
     def start(self) -> None:
         self.expiries = Expiries(
-            self.roster, self.stores, references=self.references, shelf=self.shelf, clock=self.clock, sink=self.sink
+            self.roster,
+            lambda: dict(self.stores),
+            references=self.references,
+            shelf=self.shelf,
+            clock=self.clock,
+            sink=self.sink,
         )
 
     async def days(self, count: int, *, restarts: bool = False) -> list[str]:
@@ -129,6 +134,15 @@ async def test_what_we_log_in_with_is_told_of_and_kept_for_the_metrics():
     assert scene.sink.events[0].fields["why"] == (
         "the secret_id that refresher logs in with runs out: put a new one in its place"
     )
+
+
+async def test_a_cluster_that_is_gone_is_no_longer_told_of():
+    gone = Perishable(what="secret_id", gone=True)
+    scene = Scene(eu=Cluster(gone))
+    assert len(await scene.days(1)) == 1
+    del scene.stores["eu"]
+    assert len(await scene.days(3)) == 1
+    assert scene.expiries.logins == {}
 
 
 async def test_a_vault_that_is_away_has_nothing_told_twice():
