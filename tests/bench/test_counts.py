@@ -52,9 +52,9 @@ def test_the_calls_are_the_same_in_every_run(counted: Mapping[str, float], again
 def test_one_more_read_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     deliver = Delivery.deliver
 
-    async def look_first(self, charge, token, places):
+    async def look_first(self, charge, token, places, **more):
         await self._look.at(charge)
-        return await deliver(self, charge, token, places)
+        return await deliver(self, charge, token, places, **more)
 
     monkeypatch.setattr(Delivery, "deliver", look_first)
     seen = counts.counted()
