@@ -1,6 +1,7 @@
 """Fixtures for every folder of tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ pytest_plugins = (
 # Nobody is timed: another process may have the machine.
 settings.register_profile("patient", settings.default, deadline=None)
 settings.load_profile("patient")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 LONGEST = ("test_promise.py", "test_two_daemons.py", "test_points.py", "test_cluster.py")  # one to four minutes each
 
 
@@ -36,6 +38,16 @@ def _documented_events() -> Iterator[None]:
     with events.watched() as broken:
         yield
     assert not broken, f"docs/reference/events.md does not say so: {sorted(broken)}"
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """What a test runs in this process may ignore signals at its end: programs of later tests would inherit that."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(trylast=True)
