@@ -59,8 +59,8 @@ def trust(dsn: str) -> ssl.SSLContext | None:
     """
     asked = parse_qs(urlsplit(dsn).query)
     named = "sslcert" in asked or asked.get("sslrootcert", ["system"]) != ["system"] or os.environ.get("PGSSLROOTCERT")
-    # Path's would raise where there is no home, and where it is closed to us.
-    if asked.get("sslmode") != ["verify-full"] or named or os.path.exists(os.path.expanduser(ROOT_OF_LIBPQ)):  # noqa: PTH110, PTH111
+    usual = os.path.expanduser(ROOT_OF_LIBPQ)  # noqa: PTH111  # Path's raises where there is no home
+    if asked.get("sslmode") != ["verify-full"] or named or os.path.exists(usual):  # noqa: PTH110  # or it is closed
         return None
     return tls.context(Channel())
 

@@ -159,7 +159,9 @@ async def test_what_came_to_a_frozen_holder_is_kept_where_who_took_over_got_noth
     assert sent == ["RT-1", "RT-1", "RT-2"], "we know that RT-1 is spent: RT-2 came for it"
 
 
-async def test_a_crash_and_a_vault_that_stumbles_make_no_unknown_grant_a_known_one():
+async def crashed() -> Stage:
+    """Return a stage on which a bug of ours came up between request and answer."""
+
     def crash(_):
         raise MemoryError
 
@@ -167,6 +169,11 @@ async def test_a_crash_and_a_vault_that_stumbles_make_no_unknown_grant_a_known_o
     await stage.rotate()
     with pytest.raises(MemoryError):
         await stage.later(minutes=50)
+    return stage
+
+
+async def test_a_crash_and_a_vault_that_stumbles_make_no_unknown_grant_a_known_one():
+    stage = await crashed()
     failing = [StoreUnavailableError("sealed", "Vault is sealed", status=503)]
     stage.store.before = lambda *_: raise_one(failing)
     assert (await stage.later(seconds=2)).outcome == "store_failed"
@@ -176,13 +183,7 @@ async def test_a_crash_and_a_vault_that_stumbles_make_no_unknown_grant_a_known_o
 
 
 async def test_nor_does_a_token_by_hand():
-    def crash(_):
-        raise MemoryError
-
-    stage = Stage(token(1, refresh_token="RT-1"), crash, token(3), job=refreshing())
-    await stage.rotate()
-    with pytest.raises(MemoryError):
-        await stage.later(minutes=50)
+    stage = await crashed()
     brought = Token(access_token=Secret("AT-hand"), issued_at=stage.clock.now(), expires_in=3600, flags=(BY_HAND,))
     stage.charge.unwritten = brought  # as Desk._put does
     await stage.later(seconds=5)
